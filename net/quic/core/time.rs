@@ -132,7 +132,7 @@ impl Add for Duration {
 
 impl AddAssign for Duration {
     fn add_assign(&mut self, other: Self) {
-        *self = *self + other;
+        self.0 = self.0.saturating_add(other.0);
     }
 }
 
