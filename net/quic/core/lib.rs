@@ -2,14 +2,15 @@
 
 //! The QUIC transport protocol, without input, output, clock, lock or `unsafe`.
 //!
-//! The crate is compiled twice from the same files: by Kbuild as a part of `quic.ko`, and by Cargo for tests, simulation and
-//! fuzzing. It never sees a socket or a kernel object. Time, randomness and cryptography come in as arguments or traits;
-//! stream data stays in opaque chunks that belong to the caller.
+//! The crate is compiled twice from the same files: by Kbuild as a part of `quic.ko`, and by Cargo
+//! for tests, simulation and fuzzing. It never sees a socket or a kernel object. Time, randomness
+//! and cryptography come in as arguments or traits; stream data stays in opaque chunks that belong
+//! to the caller.
 //!
-//! Nothing here may panic on any input: a panic in the kernel is an oops that anybody on the Internet may cause. So there
-//! is no indexing, no unwrapping and no unchecked arithmetic, and the build fails if the object refers to a
-//! panic function. Every allocation may fail; a function reserves first and commits then, so that a
-//! failure leaves the state as it was.
+//! Nothing here may panic on any input: a panic in the kernel is an oops that anybody on the
+//! Internet may cause. So there is no indexing, no unwrapping and no unchecked arithmetic, and the
+//! build fails if the object refers to a panic function. Every allocation may fail; a function
+//! reserves first and commits then, so that a failure leaves the state as it was.
 
 // Kbuild passes `no_std` to every crate and defines CONFIG_RUST.
 #![cfg_attr(not(any(CONFIG_RUST, test)), no_std)]
@@ -26,4 +27,5 @@
     )
 )]
 
+pub mod alpn;
 pub mod time;

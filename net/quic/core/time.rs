@@ -2,7 +2,8 @@
 
 //! [`Instant`] and [`Duration`]: nanoseconds in 64 bits, with arithmetic that saturates.
 //!
-//! The caller supplies every instant; the crate has no clock. Inside the kernel the origin is that of `CLOCK_MONOTONIC`.
+//! The caller supplies every instant; the crate has no clock. Inside the kernel the origin is that
+//! of `CLOCK_MONOTONIC`.
 
 use core::ops::{Add, AddAssign, Sub};
 
@@ -77,8 +78,8 @@ impl Duration {
 
     /// `self * numerator / denominator`; a zero denominator gives [`Duration::MAX`].
     pub const fn mul_div(self, numerator: u32, denominator: u32) -> Self {
-        // A 64-bit division only: a module cannot link a 128-bit one. Above 2^32 ns the product is taken after
-        // the division, which loses less than a part in 2^32 / `denominator`.
+        // A 64-bit division only: a module cannot link a 128-bit one. Above 2^32 ns the product is
+        // taken after the division, which loses less than a part in 2^32 / `denominator`.
         let (n, d) = (numerator as u64, denominator as u64);
         let Some(quotient) = self.0.checked_div(d) else {
             return Self::MAX;
@@ -150,9 +151,18 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates() {
-        assert_eq!(Instant::from_nanos(5) - Duration::from_nanos(9), Instant::from_nanos(0));
-        assert_eq!(Instant::FAR_FUTURE + Duration::from_secs(1), Instant::FAR_FUTURE);
-        assert_eq!(Instant::from_nanos(5).since(Instant::from_nanos(9)), Duration::ZERO);
+        assert_eq!(
+            Instant::from_nanos(5) - Duration::from_nanos(9),
+            Instant::from_nanos(0)
+        );
+        assert_eq!(
+            Instant::FAR_FUTURE + Duration::from_secs(1),
+            Instant::FAR_FUTURE
+        );
+        assert_eq!(
+            Instant::from_nanos(5).since(Instant::from_nanos(9)),
+            Duration::ZERO
+        );
         assert_eq!(Duration::from_secs(u64::MAX), Duration::MAX);
         assert_eq!(Duration::from_nanos(3).shl(2), Duration::from_nanos(12));
         assert_eq!(Duration::from_nanos(3).shl(64), Duration::MAX);
@@ -160,8 +170,14 @@ mod tests {
 
     #[test]
     fn mul_div_is_exact_below_overflow_and_close_above() {
-        assert_eq!(Duration::from_nanos(8).mul_div(9, 8), Duration::from_nanos(9));
-        assert_eq!(Duration::from_nanos(7).mul_div(9, 8), Duration::from_nanos(7));
+        assert_eq!(
+            Duration::from_nanos(8).mul_div(9, 8),
+            Duration::from_nanos(9)
+        );
+        assert_eq!(
+            Duration::from_nanos(7).mul_div(9, 8),
+            Duration::from_nanos(7)
+        );
         assert_eq!(Duration::from_nanos(1).mul_div(1, 0), Duration::MAX);
         assert_eq!(Duration::MAX.mul_div(1, 2).as_nanos(), u64::MAX / 2);
         assert_eq!(Duration::MAX.mul_div(4, 8).as_nanos(), (u64::MAX / 8) * 4);

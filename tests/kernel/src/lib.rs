@@ -2,9 +2,9 @@
 
 //! The items of the kernel crate that `quic_core` uses, for userspace.
 //!
-//! Inside the kernel `quic_core` is compiled against the real `kernel` crate. Here the same names stand on
-//! the standard allocator, with one addition: [`alloc::inject`] makes a chosen allocation fail, so that a test can walk
-//! through every allocation failure of a code path.
+//! Inside the kernel `quic_core` is compiled against the real `kernel` crate. Here the same names
+//! stand on the standard allocator, with one addition: [`alloc::inject`] makes a chosen allocation
+//! fail, so that a test can walk through every allocation failure of a code path.
 
 pub mod alloc;
 

@@ -52,7 +52,9 @@ impl<T> KVec<T> {
             return Err(AllocError);
         }
         let wanted = needed.max(self.0.capacity().saturating_mul(2));
-        self.0.try_reserve_exact(wanted - self.0.len()).map_err(|_| AllocError)
+        self.0
+            .try_reserve_exact(wanted - self.0.len())
+            .map_err(|_| AllocError)
     }
 
     /// Appends `value`, growing if there is no room.

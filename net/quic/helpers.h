@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Static inlines and macros of the kernel as functions, for Rust to call. No
+ * logic, with one exception: what differs between the supported kernel
+ * releases is settled in here and nowhere else.
+ */
+#ifndef _NET_QUIC_HELPERS_H
+#define _NET_QUIC_HELPERS_H
+
+#include <linux/sockptr.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+struct ctl_table;
+struct in6_addr;
+struct net;
+struct percpu_counter;
+struct poll_table_struct;
+struct proc_dir_entry;
+struct proto;
+struct seq_file;
+struct sk_buff;
+struct sock;
+struct socket;
+struct udp_port_cfg;
+
+/* The lock and the lifetime of a socket. */
+void quic_helper_lock_sock(struct sock *sk);
+void quic_helper_bh_lock_sock(struct sock *sk);
+void quic_helper_bh_unlock_sock(struct sock *sk);
+bool quic_helper_sock_owned_by_user(struct sock *sk);
+bool quic_helper_sk_add_backlog(struct sock *sk, struct sk_buff *skb,
+				unsigned int limit);
+void quic_helper_sock_hold(struct sock *sk);
+void quic_helper_sock_put(struct sock *sk);
+bool quic_helper_sock_hold_unless_zero(struct sock *sk);
+long quic_helper_sk_wait(struct sock *sk, long timeout);
+long quic_helper_sock_rcvtimeo(struct sock *sk, bool nonblock);
+int quic_helper_sock_intr_errno(long timeout);
+bool quic_helper_signal_pending(void);
+
+/* Fields that C keeps in bitfields, flags or behind accessors. */
+void quic_helper_sock_set_rcu_free(struct sock *sk);
+bool quic_helper_sk_reuseport(const struct sock *sk);
+bool quic_helper_sk_ipv6only(const struct sock *sk);
+struct net *quic_helper_sock_net(const struct sock *sk);
+u32 quic_helper_sock_uid(struct seq_file *seq, struct sock *sk);
+unsigned long quic_helper_sock_ino(struct sock *sk);
+void quic_helper_sk_account_open(struct sock *sk);
+void quic_helper_sk_account_close(struct sock *sk);
+__poll_t quic_helper_poll_wait(struct file *file, struct socket *sock,
+			       struct poll_table_struct *wait);
+void quic_helper_sk_state_change(struct sock *sk);
+int quic_helper_sk_wmem_queued(const struct sock *sk);
+
+/* Lists of sockets, read under RCU. */
+void quic_helper_sk_add_node_rcu(struct sock *sk, struct hlist_head *list);
+bool quic_helper_sk_del_node_init_rcu(struct sock *sk);
+struct sock *quic_helper_sk_of_node(struct hlist_node *node);
+
+/* Memory and socket accounting that `struct proto` points to. */
+void quic_helper_proto_init(struct proto *prot);
+int quic_helper_accounting_init(void);
+void quic_helper_accounting_exit(void);
+void quic_helper_accounting_limits(long mem[3], int wmem[3], int rmem[3]);
+
+/* Network namespaces. */
+void *quic_helper_net_generic(const struct net *net, unsigned int id);
+bool quic_helper_net_is_init(const struct net *net);
+bool quic_helper_dev_exists(struct net *net, int ifindex);
+void quic_helper_local_port_range(struct sock *sk, int *low, int *high);
+bool quic_helper_local_port_reserved(const struct net *net, u16 port);
+u32 quic_helper_random_below(u32 ceiling);
+
+/* Addresses. */
+bool quic_helper_may_bind_port(struct sock *sk, u16 port);
+bool quic_helper_may_bind_v4(struct sock *sk, __be32 address);
+bool quic_helper_may_bind_v6(struct sock *sk, const u8 address[16], int ifindex);
+void quic_helper_set_local_v4(struct sock *sk, __be32 address, u16 port);
+void quic_helper_set_local_v6(struct sock *sk, const u8 address[16], u16 port);
+
+/* procfs and sysctl. */
+struct proc_dir_entry *quic_helper_proc_mkdir(struct net *net, const char *name);
+struct proc_dir_entry *quic_helper_proc_single(const char *name,
+					       struct proc_dir_entry *parent,
+					       int (*show)(struct seq_file *, void *));
+struct net *quic_helper_seq_net(struct seq_file *seq);
+void quic_helper_seq_pointer(struct seq_file *seq, const void *pointer);
+void *quic_helper_sysctl_register(struct net *net, const char *path,
+				  struct ctl_table *table, size_t size);
+
+/* Counters, one set a CPU. */
+unsigned long __percpu *quic_helper_counters_alloc(unsigned int n);
+void quic_helper_counters_inc(unsigned long __percpu *counters, unsigned int i);
+unsigned long quic_helper_counters_sum(unsigned long __percpu *counters,
+				       unsigned int i);
+
+/* User memory. */
+int quic_helper_copy_from_sockptr(void *to, sockptr_t from, size_t len);
+int quic_helper_copy_to_sockptr(sockptr_t to, const void *from, size_t len);
+
+/* UDP sockets that carry us. */
+typedef int (*quic_helper_encap_rcv_t)(struct sock *sk, struct sk_buff *skb);
+int quic_helper_udp_open(struct net *net, struct udp_port_cfg *config,
+			 struct socket **sockp);
+void quic_helper_udp_attach(struct net *net, struct socket *sock, void *owner,
+			    quic_helper_encap_rcv_t receive);
+void quic_helper_udp_release(struct socket *sock);
+void *quic_helper_sk_user_data(struct sock *sk);
+
+/* Packets. */
+void quic_helper_kfree_skb(struct sk_buff *skb);
+
+/* Deferred freeing. */
+void quic_helper_rcu_barrier(void);
+
+#endif /* _NET_QUIC_HELPERS_H */
