@@ -154,10 +154,19 @@ impl Family for Quic {
     }
 
     fn receive(sock: &mut QuicHeld<'_>, skb: Skb) {
-        sock.sock()
-            .net_data()
-            .counters()
-            .count(Counter::PacketReceiveDrop);
+        #[cfg(CONFIG_KUNIT)]
+        {
+            sock.seen.packets = sock.seen.packets.wrapping_add(1);
+        }
+        let counters = sock.sock().net_data().counters();
+        counters.count(Counter::PacketReceiveDrop);
         drop(skb);
+    }
+
+    fn timeout(_sock: &mut QuicHeld<'_>) {
+        #[cfg(CONFIG_KUNIT)]
+        {
+            _sock.seen.timeouts = _sock.seen.timeouts.wrapping_add(1);
+        }
     }
 }

@@ -169,6 +169,19 @@ int quic_helper_sk_wmem_queued(const struct sock *sk)
 	return READ_ONCE(sk->sk_wmem_queued);
 }
 
+/* --- timers -------------------------------------------------------------- */
+
+void quic_helper_timer_setup(struct timer_list *timer,
+			     void (*function)(struct timer_list *))
+{
+	timer_setup(timer, function, 0);
+}
+
+unsigned long quic_helper_jiffies_in(u64 nanoseconds)
+{
+	return jiffies + nsecs_to_jiffies(nanoseconds + TICK_NSEC - 1);
+}
+
 /* --- lists --------------------------------------------------------------- */
 
 void quic_helper_sk_add_node_rcu(struct sock *sk, struct hlist_head *list)
@@ -432,6 +445,30 @@ void quic_helper_kfree_skb(struct sk_buff *skb)
 {
 	kfree_skb(skb);
 }
+
+/* --- for tests ----------------------------------------------------------- */
+
+#if IS_ENABLED(CONFIG_KUNIT)
+void quic_helper_local_bh_disable(void)
+{
+	local_bh_disable();
+}
+
+void quic_helper_local_bh_enable(void)
+{
+	local_bh_enable();
+}
+
+struct sk_buff *quic_helper_alloc_skb(unsigned int size)
+{
+	return alloc_skb(size, GFP_KERNEL);
+}
+
+u32 quic_helper_sock_refcnt(struct sock *sk)
+{
+	return refcount_read(&sk->sk_refcnt);
+}
+#endif
 
 /* --- deferred freeing ---------------------------------------------------- */
 

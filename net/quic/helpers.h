@@ -53,6 +53,11 @@ __poll_t quic_helper_poll_wait(struct file *file, struct socket *sock,
 void quic_helper_sk_state_change(struct sock *sk);
 int quic_helper_sk_wmem_queued(const struct sock *sk);
 
+/* Timers. */
+void quic_helper_timer_setup(struct timer_list *timer,
+			     void (*function)(struct timer_list *));
+unsigned long quic_helper_jiffies_in(u64 nanoseconds);
+
 /* Lists of sockets, read under RCU. */
 void quic_helper_sk_add_node_rcu(struct sock *sk, struct hlist_head *list);
 bool quic_helper_sk_del_node_init_rcu(struct sock *sk);
@@ -110,6 +115,14 @@ void *quic_helper_sk_user_data(struct sock *sk);
 
 /* Packets. */
 void quic_helper_kfree_skb(struct sk_buff *skb);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* For tests: to play a softirq. */
+void quic_helper_local_bh_disable(void);
+void quic_helper_local_bh_enable(void);
+struct sk_buff *quic_helper_alloc_skb(unsigned int size);
+u32 quic_helper_sock_refcnt(struct sock *sk);
+#endif
 
 /* Deferred freeing. */
 void quic_helper_rcu_barrier(void);

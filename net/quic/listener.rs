@@ -32,7 +32,6 @@ fn start(held: &mut QuicHeld<'_>, backlog: u32) -> Result {
     }
     let sock = held.sock();
     let binding = held.binding.as_ref().ok_or(EINVAL)?;
-    // Listening first, so that who finds the socket in the list sees it so.
     binding
         .tunnel()
         .listeners()

@@ -31,6 +31,8 @@ mod config;
 mod counters;
 mod event;
 mod family;
+#[cfg(CONFIG_KUNIT)]
+mod kunit;
 mod listener;
 mod netns;
 mod proc;

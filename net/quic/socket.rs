@@ -69,6 +69,17 @@ pub(crate) struct Locked {
     pub(crate) token: Token,
     /// Session data of a client, ticket key of a server.
     pub(crate) ticket: Ticket,
+    /// What tests look at.
+    #[cfg(CONFIG_KUNIT)]
+    pub(crate) seen: Seen,
+}
+
+/// How often packets and timeouts have come.
+#[cfg(CONFIG_KUNIT)]
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) packets: u32,
+    pub(crate) timeouts: u32,
 }
 
 impl Locked {
@@ -81,6 +92,8 @@ impl Locked {
             close: CloseInfo::default(),
             token: Token::default(),
             ticket: Ticket::default(),
+            #[cfg(CONFIG_KUNIT)]
+            seen: Seen::default(),
         }
     }
 }

@@ -57,4 +57,7 @@ pub(crate) mod sock;
 pub(crate) mod socklist;
 pub(crate) mod sockopt;
 pub(crate) mod sysctl;
+#[cfg(CONFIG_KUNIT)]
+pub(crate) mod testing;
+mod timer;
 pub(crate) mod udp;

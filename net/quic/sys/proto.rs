@@ -14,7 +14,7 @@ use super::{
     skb::Skb,
     sock::{Held, Sock, Sock6},
     sockopt::{OptionIn, OptionOut},
-    sysctl,
+    sysctl, timer,
 };
 use core::{
     mem::{offset_of, size_of},
@@ -77,7 +77,7 @@ pub(crate) trait Family: Sized + 'static {
     fn poll(sock: &Sock<Self>) -> u32;
     /// An `ioctl()` with an integer result.
     fn ioctl(sock: &Sock<Self>, command: u32) -> Result<c_int>;
-    /// `shutdown()` of a socket that is neither closed nor listening. The lock is held.
+    /// `shutdown()` of a socket that does not listen. The lock is held.
     fn shutdown(sock: &mut Held<'_, Self>, how: u32);
     /// `setsockopt()` at [`Self::LEVEL`].
     fn set_option(sock: &Sock<Self>, name: u32, value: &OptionIn) -> Result;
@@ -90,6 +90,9 @@ pub(crate) trait Family: Sized + 'static {
     /// A packet for this socket. Softirq context, or process context inside the backlog; must not
     /// sleep.
     fn receive(sock: &mut Held<'_, Self>, skb: Skb);
+    /// The timer has gone off. Softirq context, or process context with the spinlock held; must not
+    /// sleep.
+    fn timeout(sock: &mut Held<'_, Self>);
 }
 
 /// The tables of a family that the kernel holds on to.
@@ -241,6 +244,7 @@ impl<F: Family> Registration<F> {
                     getsockopt: Some(getsockopt::<F>),
                     bind: Some(bind::<F>),
                     backlog_rcv: Some(backlog_rcv::<F>),
+                    release_cb: Some(timer::release_cb::<F>),
                     unhash: Some(unhash),
                     obj_size: size as c_uint,
                     no_autobind: true,

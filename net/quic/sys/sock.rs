@@ -12,9 +12,11 @@ use super::{
     netns::{Net, NetData},
     proto::Family,
     skb::Skb,
+    timer::SockTimer,
 };
 use core::{
     cell::UnsafeCell,
+    mem::offset_of,
     net::{IpAddr, SocketAddr},
     ops::{Deref, DerefMut},
     ptr::{addr_of, addr_of_mut, NonNull},
@@ -50,6 +52,7 @@ pub(crate) enum State {
 #[repr(C)]
 pub(crate) struct Sock<F: Family> {
     inet: Opaque<bindings::inet_sock>,
+    timer: SockTimer,
     shared: F::Shared,
     locked: UnsafeCell<F::Locked>,
 }
@@ -118,6 +121,7 @@ impl<F: Family> Sock<F> {
         unsafe {
             compat::init_in_place(F::shared(), addr_of_mut!((*this).shared))?;
             addr_of_mut!((*this).locked).write(UnsafeCell::new(locked));
+            SockTimer::init::<F>(addr_of_mut!((*this).timer));
             // Lists of sockets are read under RCU.
             bindings::quic_helper_sock_set_rcu_free(sk);
             bindings::quic_helper_sk_account_open(sk);
@@ -147,6 +151,14 @@ impl<F: Family> Sock<F> {
                 bindings::inet_sock_destruct(sk);
             }
         }
+    }
+
+    /// Where the timer lies in a socket.
+    pub(super) const TIMER_OFFSET: usize = offset_of!(Self, timer);
+
+    /// The socket's timer.
+    pub(super) fn timer(&self) -> &SockTimer {
+        &self.timer
     }
 
     /// What may be reached without the lock.
@@ -458,7 +470,7 @@ pub(crate) struct SoftirqGuard<'a, F: Family> {
 
 impl<'a, F: Family> SoftirqGuard<'a, F> {
     /// Takes the spinlock and looks who owns the socket.
-    fn lock(sock: &'a Sock<F>) -> Result<Self, OwnedByProcess<'a, F>> {
+    pub(super) fn lock(sock: &'a Sock<F>) -> Result<Self, OwnedByProcess<'a, F>> {
         // SAFETY: A live socket; softirq context by the contract of the callers.
         unsafe { bindings::quic_helper_bh_lock_sock(sock.as_ptr()) };
         // SAFETY: As above, and the spinlock is held.
@@ -499,7 +511,7 @@ impl<F: Family> Drop for SoftirqGuard<'_, F> {
 
 /// The spinlock of a socket that a process owns: enough to leave a packet for it, not to touch its
 /// state.
-struct OwnedByProcess<'a, F: Family> {
+pub(super) struct OwnedByProcess<'a, F: Family> {
     sock: &'a Sock<F>,
     _here: NotThreadSafe,
 }
