@@ -6,7 +6,12 @@ use crate::{
     address::{self, Checked, Use},
     netns::QuicNet,
     socket::{Bound, QuicHeld, QuicSock},
-    sys::{random, rcu::RcuArc, sock::State},
+    sys::{
+        errno::{EADDRINUSE, EADDRNOTAVAIL},
+        random,
+        rcu::RcuArc,
+        sock::State,
+    },
     tunnel::Tunnel,
 };
 use kernel::prelude::*;
@@ -56,7 +61,7 @@ fn bind_to(held: &mut QuicHeld<'_>, want: Checked) -> Result {
         return Err(EACCES);
     }
     if !sock.may_bind_address(want.address.ip(), want.device) {
-        return Err(EADDRNOTAVAIL);
+        return Err(EADDRNOTAVAIL.into());
     }
     let (local, tunnel) = if want.address.port() == 0 {
         any_port(sock, want)?
@@ -91,9 +96,9 @@ fn any_port(sock: &QuicSock, mut want: Checked) -> Result<(Checked, RcuArc<Tunne
                 .open_new(sock.net(), &want, sock.is_ipv6_only());
         match opened {
             Ok(tunnel) => return Ok((want, tunnel)),
-            Err(error) if error == EADDRINUSE => {}
+            Err(error) if error == EADDRINUSE.into() => {}
             Err(error) => return Err(error),
         }
     }
-    Err(EADDRINUSE)
+    Err(EADDRINUSE.into())
 }

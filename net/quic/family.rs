@@ -12,6 +12,7 @@ use crate::{
     sockopt,
     sys::{
         bindings,
+        errno::{ENOTCONN, EOPNOTSUPP},
         proto::{Family, Message, Tables},
         skb::Skb,
         sock::State,
@@ -98,7 +99,7 @@ impl Family for Quic {
         let _guard = sock.lock();
         sock.require(&[State::Closed], EINVAL)?;
         address::check(sock, address, Use::Peer)?;
-        Err(EOPNOTSUPP)
+        Err(EOPNOTSUPP.into())
     }
 
     fn listen(sock: &QuicSock, backlog: u32) -> Result {
@@ -111,7 +112,7 @@ impl Family for Quic {
 
     fn name(sock: &QuicSock, peer: bool) -> Result<SocketAddr> {
         if peer {
-            return Err(ENOTCONN);
+            return Err(ENOTCONN.into());
         }
         let bound = sock.shared().bound.as_ref();
         Ok(bound.map_or_else(|| address::wildcard(sock), |bound| bound.local))
@@ -150,7 +151,7 @@ impl Family for Quic {
     }
 
     fn receive_message(_sock: &QuicSock, _message: &mut Message, _len: usize) -> Result<usize> {
-        Err(ENOTCONN)
+        Err(ENOTCONN.into())
     }
 
     fn receive(sock: &mut QuicHeld<'_>, skb: Skb) {

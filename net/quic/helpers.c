@@ -24,7 +24,6 @@
 #include <net/udp_tunnel.h>
 
 #include "helpers.h"
-#include "sys/compat.h"
 
 /* Loaded before us, if they are there: best driver first. */
 MODULE_SOFTDEP("pre: aesni_intel gcm aes ccm chacha20poly1305");
@@ -426,12 +425,12 @@ void quic_helper_udp_attach(struct net *net, struct socket *sock, void *owner,
 		.encap_rcv = receive,
 	};
 
-	setup_udp_tunnel_sock(net, quic_tunnel_handle(sock), &config);
+	setup_udp_tunnel_sock(net, sock->sk, &config);
 }
 
 void quic_helper_udp_release(struct socket *sock)
 {
-	udp_tunnel_sock_release(quic_tunnel_handle(sock));
+	udp_tunnel_sock_release(sock->sk);
 }
 
 void *quic_helper_sk_user_data(struct sock *sk)

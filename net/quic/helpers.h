@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Static inlines and macros of the kernel as functions, for Rust to call. No
- * logic, with one exception: what differs between the supported kernel
- * releases is settled in here and nowhere else.
+ * logic.
  */
 #ifndef _NET_QUIC_HELPERS_H
 #define _NET_QUIC_HELPERS_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! KUnit tests of what guards a socket: the lock in its three forms, the backlog, the timer. They run
-//! when the module is loaded into a kernel with KUnit.
+//! KUnit tests of what guards a socket: the lock in its three forms, the backlog, the timer. They
+//! run when the module is loaded into a kernel with KUnit.
 
 use kernel::prelude::*;
 

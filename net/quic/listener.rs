@@ -9,7 +9,7 @@
 use crate::{
     bind,
     socket::{QuicGuard, QuicHeld, QuicSock},
-    sys::sock::State,
+    sys::{errno::EADDRINUSE, sock::State},
 };
 use kernel::{prelude::*, sync::aref::ARef};
 
@@ -52,7 +52,7 @@ fn may_coexist(sock: &QuicSock, other: &QuicSock) -> Result {
     if shared_on_purpose || !mine.overlaps(&its) {
         Ok(())
     } else {
-        Err(EADDRINUSE)
+        Err(EADDRINUSE.into())
     }
 }
 

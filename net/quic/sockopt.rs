@@ -7,6 +7,7 @@ use crate::{
     alpn, close, config, event,
     socket::QuicSock,
     sys::{
+        errno::{ENOPROTOOPT, EOPNOTSUPP},
         sock::State,
         sockopt::{OptionIn, OptionOut},
     },
@@ -47,7 +48,7 @@ pub(crate) fn set(sock: &QuicSock, name: u32, value: &OptionIn) -> Result {
             }
             of_connection(sock, &[State::Establishing, State::Established], EPIPE)
         }
-        _ => Err(ENOPROTOOPT),
+        _ => Err(ENOPROTOOPT.into()),
     }
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn get(sock: &QuicSock, name: u32, value: &OptionOut) -> Result {
         }
         option::CONNECTION_ID => of_connection(sock, &[State::Established], EINVAL),
         option::TRANSPORT_PARAM_EXT => of_connection(sock, &[State::Establishing], EINVAL),
-        _ => Err(ENOPROTOOPT),
+        _ => Err(ENOPROTOOPT.into()),
     }
 }
 
@@ -74,5 +75,5 @@ pub(crate) fn get(sock: &QuicSock, name: u32, value: &OptionOut) -> Result {
 fn of_connection(sock: &QuicSock, states: &[State], error: Error) -> Result {
     let _guard = sock.lock();
     sock.require(states, error)?;
-    Err(EOPNOTSUPP)
+    Err(EOPNOTSUPP.into())
 }

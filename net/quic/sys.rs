@@ -46,6 +46,7 @@
 pub(crate) mod addr;
 pub(crate) mod bindings;
 mod compat;
+pub(crate) mod errno;
 pub(crate) mod netns;
 pub(crate) mod percpu;
 pub(crate) mod proc;

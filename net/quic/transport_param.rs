@@ -5,6 +5,7 @@
 use crate::{
     socket::{QuicHeld, QuicSock},
     sys::{
+        errno::EOPNOTSUPP,
         sock::State,
         sockopt::{OptionIn, OptionOut},
     },
@@ -150,7 +151,7 @@ pub(crate) fn set(sock: &QuicSock, value: &OptionIn) -> Result {
     if wanted.remote != 0 {
         // Those of the peer, from an earlier connection: only between connect() and the handshake.
         sock.require(&[State::Establishing], EINVAL)?;
-        return Err(EOPNOTSUPP);
+        return Err(EOPNOTSUPP.into());
     }
     if sock.state() == State::Established {
         return Err(EINVAL);

@@ -25,6 +25,7 @@ use crate::{
     netns::QuicNet,
     socket::QuicSock,
     sys::{
+        errno::{EADDRINUSE, ENOBUFS},
         netns::{Net, NetData},
         rcu::RcuArc,
         skb::Skb,
@@ -156,7 +157,7 @@ impl Tunnels {
     ) -> Result<RcuArc<Tunnel>> {
         let bucket = self.bucket(want.address.port())?;
         if bucket.iter().any(|entry| entry.tunnel.covers(want)) {
-            return Err(EADDRINUSE);
+            return Err(EADDRINUSE.into());
         }
         Self::open(bucket, net, want, ipv6_only)
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What differs between the supported kernel releases in the Rust interfaces; `compat.h` beside it
-//! is the same for C.
+//! What differs between the supported kernel releases. So far the C interfaces do not.
 //!
 //! Kbuild sets the cfg `before_7_3` when it builds against 7.2.
 

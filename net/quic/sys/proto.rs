@@ -10,6 +10,7 @@
 
 use super::{
     addr, bindings,
+    errno::EOPNOTSUPP,
     netns::NetData,
     skb::Skb,
     sock::{Held, Sock, Sock6},

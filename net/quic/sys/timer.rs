@@ -18,8 +18,8 @@
 //! # Lifetime
 //!
 //! A pending timer owns a count of the socket, and so does a note. Each is given up by who ends it:
-//! the softirq that ran the timer, `stop_timer` if it was in time, or the owner who found the note. So
-//! a socket that is being freed has neither.
+//! the softirq that ran the timer, `stop_timer` if it was in time, or the owner who found the note.
+//! So a socket that is being freed has neither.
 //!
 //! C header: [`include/linux/timer.h`](srctree/include/linux/timer.h)
 
@@ -68,16 +68,16 @@ impl<F: Family> Held<'_, F> {
     /// go off before. Any context.
     pub(crate) fn set_timer(&mut self, nanoseconds: u64) {
         let sock = self.sock();
-        // SAFETY: A live socket and its timer, which is initialised. The function counts the socket if the
-        // timer was idle.
+        // SAFETY: A live socket and its timer, which is initialised. The function counts the socket
+        // if the timer was idle.
         unsafe {
             let expires = bindings::quic_helper_jiffies_in(nanoseconds.min(LONGEST));
             bindings::sk_reset_timer(sock.as_ptr(), sock.timer().timer.get(), expires as c_ulong);
         }
     }
 
-    /// The timer shall not go off. A softirq that is waiting for the lock already may still run it. Any
-    /// context.
+    /// The timer shall not go off. A softirq that is waiting for the lock already may still run it.
+    /// Any context.
     pub(crate) fn stop_timer(&mut self) {
         let sock = self.sock();
         // SAFETY: As above. Gives up the timer's count if it was pending.
@@ -92,7 +92,11 @@ impl<F: Family> Held<'_, F> {
 /// A callback of `struct timer_list`, for the kernel to call.
 unsafe extern "C" fn expired<F: Family>(timer: *mut bindings::timer_list) {
     // SAFETY: `timer` is the first field of a `SockTimer`, which lies in a socket.
-    let sk = unsafe { timer.byte_sub(offset_of!(SockTimer, timer)).byte_sub(Sock::<F>::TIMER_OFFSET) };
+    let sk = unsafe {
+        timer
+            .byte_sub(offset_of!(SockTimer, timer))
+            .byte_sub(Sock::<F>::TIMER_OFFSET)
+    };
     // SAFETY: The pending timer's count, which we own now, keeps the socket alive.
     let sock: &Sock<F> = unsafe { Sock::from_raw(sk.cast()) };
     let keep = match SoftirqGuard::lock(sock) {
