@@ -22,6 +22,8 @@ pub(crate) struct Checked {
     pub(crate) address: SocketAddr,
     /// Of `SO_BINDTODEVICE`, or the scope of a link-local address; 0 if neither.
     pub(crate) device: c_int,
+    /// Whether an IPv6 wildcard shall not stand for IPv4 as well.
+    pub(crate) ipv6_only: bool,
 }
 
 /// Reads an address and applies the rules of the socket's family. `EINVAL` if it breaks one.
@@ -46,6 +48,7 @@ fn check_v4(sock: &QuicSock, v4: SocketAddrV4, device: c_int, purpose: Use) -> R
     Ok(Checked {
         address: v4.into(),
         device,
+        ipv6_only: false,
     })
 }
 
@@ -59,12 +62,14 @@ fn check_v6(sock: &QuicSock, v6: SocketAddrV6, device: c_int, purpose: Use) -> R
             // A scope has no meaning here; a flow label belongs to packets.
             address: SocketAddrV6::new(*v6.ip(), v6.port(), 0, 0).into(),
             device,
+            ipv6_only: sock.is_ipv6_only(),
         });
     }
     // A link-local address means something on its link only.
     let scope = match c_int::try_from(v6.scope_id()) {
-        Ok(0) | Err(_) => device,
+        Ok(0) => device,
         Ok(scope) => scope,
+        Err(_) => return Err(EINVAL), // no device has such an index
     };
     if scope == 0 || (device != 0 && device != scope) || !sock.net().has_device(scope) {
         return Err(EINVAL);
@@ -72,14 +77,20 @@ fn check_v6(sock: &QuicSock, v6: SocketAddrV6, device: c_int, purpose: Use) -> R
     Ok(Checked {
         address: SocketAddrV6::new(*v6.ip(), v6.port(), 0, scope as u32).into(),
         device: scope,
+        ipv6_only: true,
     })
 }
 
 /// The wildcard of the socket's family, port 0.
-pub(crate) fn wildcard(sock: &QuicSock) -> SocketAddr {
-    if sock.is_ipv6() {
+pub(crate) fn wildcard(sock: &QuicSock) -> Checked {
+    let address = if sock.is_ipv6() {
         (Ipv6Addr::UNSPECIFIED, 0).into()
     } else {
         (Ipv4Addr::UNSPECIFIED, 0).into()
+    };
+    Checked {
+        address,
+        device: sock.bound_device(),
+        ipv6_only: sock.is_ipv6_only(),
     }
 }

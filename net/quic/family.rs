@@ -81,9 +81,9 @@ impl Family for Quic {
     fn close(sock: &QuicSock) {
         let mut guard: QuicGuard<'_> = sock.lock();
         if sock.state() == State::Listening {
-            listener::stop(&mut guard);
+            listener::stop(&mut guard.held());
         }
-        guard.set_state(State::Closed);
+        guard.held().set_state(State::Closed);
         let binding = guard.binding.take();
         drop(guard);
         if let Some(binding) = binding {
@@ -115,7 +115,7 @@ impl Family for Quic {
             return Err(ENOTCONN.into());
         }
         let bound = sock.shared().bound.as_ref();
-        Ok(bound.map_or_else(|| address::wildcard(sock), |bound| bound.local))
+        Ok(bound.map_or_else(|| address::wildcard(sock).address, |bound| bound.local))
     }
 
     fn poll(sock: &QuicSock) -> u32 {
@@ -126,9 +126,11 @@ impl Family for Quic {
     }
 
     fn ioctl(sock: &QuicSock, command: u32) -> Result<c_int> {
-        sock.require(&[State::Closed], EINVAL)?;
         match command {
-            bindings::SIOCINQ | bindings::SIOCOUTQ | bindings::SIOCOUTQNSD => Ok(0),
+            bindings::FIONREAD | bindings::TIOCOUTQ | bindings::SIOCOUTQNSD => {
+                sock.require(&[State::Closed], EINVAL)?;
+                Ok(0)
+            }
             _ => Err(ENOIOCTLCMD),
         }
     }
@@ -155,7 +157,7 @@ impl Family for Quic {
     }
 
     fn receive(sock: &mut QuicHeld<'_>, skb: Skb) {
-        #[cfg(CONFIG_KUNIT)]
+        #[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
         {
             sock.seen.packets = sock.seen.packets.wrapping_add(1);
         }
@@ -165,7 +167,7 @@ impl Family for Quic {
     }
 
     fn timeout(_sock: &mut QuicHeld<'_>) {
-        #[cfg(CONFIG_KUNIT)]
+        #[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
         {
             _sock.seen.timeouts = _sock.seen.timeouts.wrapping_add(1);
         }

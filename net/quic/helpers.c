@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Static inlines and macros of the kernel as functions, for Rust to call; see
- * helpers.h.
+ * What Rust cannot call or write itself; see helpers.h.
  */
 #include <linux/module.h>
 #include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/poll.h>
 #include <linux/proc_fs.h>
-#include <linux/random.h>
 #include <linux/seq_file.h>
 #include <linux/swap.h>
 #include <linux/sysctl.h>
@@ -17,8 +15,10 @@
 #include <net/inet_sock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include <net/l3mdev.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
+#include <net/protocol.h>
 #include <net/route.h>
 #include <net/sock.h>
 #include <net/udp_tunnel.h>
@@ -27,6 +27,29 @@
 
 /* Loaded before us, if they are there: best driver first. */
 MODULE_SOFTDEP("pre: aesni_intel gcm aes ccm chacha20poly1305");
+
+/* --- layouts ------------------------------------------------------------- */
+
+size_t quic_helper_layout(enum quic_helper_layout which)
+{
+	static const size_t layouts[QUIC_LAYOUT_MAX] = {
+		[QUIC_LAYOUT_SOCK] = sizeof(struct sock),
+		[QUIC_LAYOUT_INET_SOCK] = sizeof(struct inet_sock),
+		[QUIC_LAYOUT_IPV6_PINFO] = sizeof(struct ipv6_pinfo),
+		[QUIC_LAYOUT_PROTO] = sizeof(struct proto),
+		[QUIC_LAYOUT_PROTO_OPS] = sizeof(struct proto_ops),
+		[QUIC_LAYOUT_PROTOSW] = sizeof(struct inet_protosw),
+		[QUIC_LAYOUT_PERNET_OPERATIONS] = sizeof(struct pernet_operations),
+		[QUIC_LAYOUT_CTL_TABLE] = sizeof(struct ctl_table),
+		[QUIC_LAYOUT_TIMER_LIST] = sizeof(struct timer_list),
+		[QUIC_LAYOUT_SK_RCVBUF] = offsetof(struct sock, sk_rcvbuf),
+		[QUIC_LAYOUT_SK_MAX_ACK_BACKLOG] = offsetof(struct sock, sk_max_ack_backlog),
+		[QUIC_LAYOUT_SK_DESTRUCT] = offsetof(struct sock, sk_destruct),
+		[QUIC_LAYOUT_PROTO_OWNER] = offsetof(struct proto, owner),
+	};
+
+	return which < QUIC_LAYOUT_MAX ? layouts[which] : 0;
+}
 
 /* --- the lock and the lifetime of a socket ------------------------------- */
 
@@ -76,7 +99,7 @@ bool quic_helper_sock_hold_unless_zero(struct sock *sk)
  * again. On the wait queue before the lock is given up: a wake-up that comes
  * between the caller's look and the sleep is not lost.
  */
-long quic_helper_sk_wait(struct sock *sk, long timeout)
+long quic_helper_sk_wait_exclusive(struct sock *sk, long timeout)
 {
 	DEFINE_WAIT(wait);
 
@@ -86,6 +109,23 @@ long quic_helper_sk_wait(struct sock *sk, long timeout)
 	lock_sock(sk);
 	finish_wait(sk_sleep(sk), &wait);
 	return timeout;
+}
+
+/*
+ * A class of our own: `bind` takes the lock of a UDP socket of the kernel inside
+ * ours, which, if ours is one of the kernel as well, would be of the same class.
+ */
+void quic_helper_sock_lock_class(struct sock *sk)
+{
+	static struct lock_class_key slock_keys[2], lock_keys[2];
+	bool kern = sk->sk_kern_sock;
+
+	if (kern)
+		sock_lock_init_class_and_name(sk, "k-slock-QUIC", &slock_keys[1],
+					      "k-sk_lock-QUIC", &lock_keys[1]);
+	else
+		sock_lock_init_class_and_name(sk, "slock-QUIC", &slock_keys[0],
+					      "sk_lock-QUIC", &lock_keys[0]);
 }
 
 long quic_helper_sock_rcvtimeo(struct sock *sk, bool nonblock)
@@ -130,9 +170,14 @@ u32 quic_helper_sock_uid(struct seq_file *seq, struct sock *sk)
 	return from_kuid_munged(seq_user_ns(seq), sk_uid(sk));
 }
 
-unsigned long quic_helper_sock_ino(struct sock *sk)
+u64 quic_helper_sock_ino(struct sock *sk)
 {
 	return sock_i_ino(sk);
+}
+
+u32 quic_helper_sk_uid(struct sock *sk)
+{
+	return __kuid_val(sk_uid(sk));
 }
 
 void quic_helper_sk_account_open(struct sock *sk)
@@ -163,11 +208,6 @@ void quic_helper_sk_state_change(struct sock *sk)
 	sk->sk_state_change(sk);
 }
 
-int quic_helper_sk_wmem_queued(const struct sock *sk)
-{
-	return READ_ONCE(sk->sk_wmem_queued);
-}
-
 /* --- timers -------------------------------------------------------------- */
 
 void quic_helper_timer_setup(struct timer_list *timer,
@@ -191,6 +231,11 @@ void quic_helper_sk_add_node_rcu(struct sock *sk, struct hlist_head *list)
 bool quic_helper_sk_del_node_init_rcu(struct sock *sk)
 {
 	return sk_del_node_init_rcu(sk);
+}
+
+bool quic_helper_sk_hashed(struct sock *sk)
+{
+	return sk_hashed(sk);
 }
 
 struct sock *quic_helper_sk_of_node(struct hlist_node *node)
@@ -268,37 +313,24 @@ bool quic_helper_dev_exists(struct net *net, int ifindex)
 	return exists;
 }
 
-void quic_helper_local_port_range(struct sock *sk, int *low, int *high)
-{
-	inet_sk_get_local_port_range(sk, low, high);
-}
-
-bool quic_helper_local_port_reserved(const struct net *net, u16 port)
-{
-	return inet_is_local_reserved_port(net, port);
-}
-
-u32 quic_helper_random_below(u32 ceiling)
-{
-	return get_random_u32_below(ceiling);
-}
-
 /* --- addresses ----------------------------------------------------------- */
 
 bool quic_helper_may_bind_port(struct sock *sk, u16 port)
 {
 	struct net *net = sock_net(sk);
 
-	return !inet_port_requires_bind_service(net, port) ||
+	return !port || !inet_port_requires_bind_service(net, port) ||
 	       ns_capable(net->user_ns, CAP_NET_BIND_SERVICE);
 }
 
 bool quic_helper_may_bind_v4(struct sock *sk, __be32 address)
 {
 	struct net *net = sock_net(sk);
+	u32 table = l3mdev_fib_table_by_index(net, sk->sk_bound_dev_if);
 
 	return inet_addr_valid_or_nonlocal(net, inet_sk(sk), address,
-					   inet_addr_type(net, address));
+					   inet_addr_type_table(net, address,
+								table ?: RT_TABLE_LOCAL));
 }
 
 bool quic_helper_may_bind_v6(struct sock *sk, const u8 address[16], int ifindex)
@@ -363,7 +395,7 @@ struct net *quic_helper_seq_net(struct seq_file *seq)
 
 void quic_helper_seq_pointer(struct seq_file *seq, const void *pointer)
 {
-	seq_printf(seq, "%pK", pointer);
+	seq_printf(seq, "%p", pointer);
 }
 
 void *quic_helper_sysctl_register(struct net *net, const char *path,
@@ -408,12 +440,53 @@ int quic_helper_copy_to_sockptr(sockptr_t to, const void *from, size_t len)
 	return copy_to_sockptr(to, from, len) ? -EFAULT : 0;
 }
 
+void quic_helper_memzero_explicit(void *at, size_t len)
+{
+	memzero_explicit(at, len);
+}
+
 /* --- UDP ----------------------------------------------------------------- */
 
-int quic_helper_udp_open(struct net *net, struct udp_port_cfg *config,
-			 struct socket **sockp)
+/*
+ * A UDP socket of the kernel with the options of @like that decide what it can
+ * be bound to: those of foreign addresses, and the range of automatic ports.
+ */
+int quic_helper_udp_bind(struct sock *like, const void *address, int len,
+			 int ifindex, bool ipv6_only, struct socket **sockp)
 {
-	return udp_sock_create(net, config, sockp);
+	struct sockaddr_storage storage = {};
+	struct socket *sock;
+	int err;
+
+	memcpy(&storage, address, min_t(size_t, len, sizeof(storage)));
+	err = sock_create_kern(sock_net(like), storage.ss_family, SOCK_DGRAM,
+			       IPPROTO_UDP, &sock);
+	if (err < 0)
+		return err;
+	inet_assign_bit(FREEBIND, sock->sk, inet_test_bit(FREEBIND, like));
+	inet_assign_bit(TRANSPARENT, sock->sk, inet_test_bit(TRANSPARENT, like));
+	WRITE_ONCE(inet_sk(sock->sk)->local_port_range,
+		   READ_ONCE(inet_sk(like)->local_port_range));
+	if (ifindex)
+		err = sock_bindtoindex(sock->sk, ifindex, true);
+	if (err >= 0 && storage.ss_family == AF_INET6) {
+		lock_sock(sock->sk);
+		sock->sk->sk_ipv6only = ipv6_only;
+		release_sock(sock->sk);
+	}
+	if (err >= 0)
+		err = kernel_bind(sock, (struct sockaddr_unsized *)&storage, len);
+	if (err < 0) {
+		sock_release(sock);
+		return err;
+	}
+	*sockp = sock;
+	return 0;
+}
+
+__be16 quic_helper_udp_port(struct socket *sock)
+{
+	return inet_sk(sock->sk)->inet_sport;
 }
 
 void quic_helper_udp_attach(struct net *net, struct socket *sock, void *owner,
@@ -447,7 +520,7 @@ void quic_helper_kfree_skb(struct sk_buff *skb)
 
 /* --- for tests ----------------------------------------------------------- */
 
-#if IS_ENABLED(CONFIG_KUNIT)
+#ifdef CONFIG_IP_QUIC_KUNIT_TEST
 void quic_helper_local_bh_disable(void)
 {
 	local_bh_disable();

@@ -9,17 +9,30 @@ use kernel::prelude::*;
 mod tests {
     use crate::{
         family::Quic,
-        sys::testing::{as_softirq, count, packet, TestSocket},
+        sys::{
+            addr,
+            proto::Family,
+            testing::{as_softirq, count, packet, TestSocket},
+        },
     };
     use kernel::{
         prelude::*,
         time::{delay::fsleep, Delta},
     };
 
-    const JIFFIES: u64 = 20_000_000;
+    /// A timeout, in nanoseconds.
+    const SOON: u64 = 20_000_000;
 
     fn socket() -> Result<TestSocket<Quic>> {
         TestSocket::new()
+    }
+
+    /// Waits until `condition` holds; a VM may be slow.
+    fn eventually(condition: impl Fn() -> bool) -> bool {
+        (0..200).any(|_| {
+            fsleep(Delta::from_millis(25));
+            condition()
+        })
     }
 
     #[test]
@@ -36,7 +49,7 @@ mod tests {
         let socket = socket()?;
         let packet = packet()?;
         let guard = socket.sock().lock();
-        assert!(as_softirq(|| socket.sock().deliver(packet, 1 << 16)));
+        assert!(as_softirq(|| socket.sock().deliver(packet, 0)));
         assert_eq!(guard.seen.packets, 0);
         drop(guard);
         assert_eq!(socket.sock().lock().seen.packets, 1);
@@ -47,7 +60,7 @@ mod tests {
     fn the_backlog_has_a_limit() -> Result {
         let socket = socket()?;
         let mut guard = socket.sock().lock();
-        guard.set_receive_buffer(0);
+        guard.held().set_receive_buffer(0);
         let mut accepted: u32 = 0;
         for _ in 0..64 {
             let packet = packet()?;
@@ -63,11 +76,12 @@ mod tests {
     fn the_timer_goes_off_once_and_gives_up_its_count() -> Result {
         let socket = socket()?;
         let before = count(socket.sock());
-        socket.sock().lock().set_timer(JIFFIES);
+        socket.sock().lock().held().set_timer(SOON);
         assert_eq!(count(socket.sock()), before + 1);
+        assert!(eventually(|| socket.sock().lock().seen.timeouts == 1));
+        assert!(eventually(|| count(socket.sock()) == before));
         fsleep(Delta::from_millis(200));
         assert_eq!(socket.sock().lock().seen.timeouts, 1);
-        assert_eq!(count(socket.sock()), before);
         Ok(())
     }
 
@@ -76,7 +90,7 @@ mod tests {
         let socket = socket()?;
         let before = count(socket.sock());
         let mut guard = socket.sock().lock();
-        guard.set_timer(JIFFIES);
+        guard.held().set_timer(SOON);
         fsleep(Delta::from_millis(200));
         assert_eq!(guard.seen.timeouts, 0);
         assert_eq!(count(socket.sock()), before + 1);
@@ -87,12 +101,39 @@ mod tests {
     }
 
     #[test]
+    fn a_note_of_the_timer_is_torn_up_when_it_is_stopped() -> Result {
+        let socket = socket()?;
+        let before = count(socket.sock());
+        let mut guard = socket.sock().lock();
+        guard.held().set_timer(SOON);
+        fsleep(Delta::from_millis(500));
+        guard.held().stop_timer();
+        drop(guard);
+        assert_eq!(socket.sock().lock().seen.timeouts, 0);
+        assert_eq!(count(socket.sock()), before);
+        Ok(())
+    }
+
+    #[test]
+    fn a_socket_of_the_kernel_binds_and_listens() -> Result {
+        // The lock of its UDP socket is taken inside its own.
+        let (socket, other) = (socket()?, socket()?);
+        Quic::listen(socket.sock(), 1)?;
+        let address = Quic::name(socket.sock(), false)?;
+        let (bytes, len) = addr::emit(&address);
+        Quic::bind(other.sock(), bytes.get(..len).unwrap_or_default())?;
+        assert!(Quic::listen(other.sock(), 1).is_err());
+        Quic::listen(socket.sock(), 0)?;
+        Quic::listen(other.sock(), 1)
+    }
+
+    #[test]
     fn a_stopped_timer_stays_silent() -> Result {
         let socket = socket()?;
         let before = count(socket.sock());
         let mut guard = socket.sock().lock();
-        guard.set_timer(JIFFIES);
-        guard.stop_timer();
+        guard.held().set_timer(SOON);
+        guard.held().stop_timer();
         drop(guard);
         assert_eq!(count(socket.sock()), before);
         fsleep(Delta::from_millis(200));
@@ -103,7 +144,7 @@ mod tests {
     #[test]
     fn a_pending_timer_outlives_the_file() -> Result {
         let socket = socket()?;
-        socket.sock().lock().set_timer(JIFFIES);
+        socket.sock().lock().held().set_timer(SOON);
         drop(socket);
         // KASAN, kmemleak and the object debugger watch what happens now.
         fsleep(Delta::from_millis(200));

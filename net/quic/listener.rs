@@ -18,9 +18,9 @@ use kernel::{prelude::*, sync::aref::ARef};
 pub(crate) fn listen(sock: &QuicSock, backlog: u32) -> Result {
     let mut guard = sock.lock();
     match (sock.state(), backlog) {
-        (State::Listening, 0) => stop(&mut guard),
-        (State::Listening, _) => guard.set_max_backlog(backlog),
-        (State::Closed, 1..) => start(&mut guard, backlog)?,
+        (State::Listening, 0) => stop(&mut guard.held()),
+        (State::Listening, _) => guard.held().set_max_backlog(backlog),
+        (State::Closed, 1..) => start(&mut guard.held(), backlog)?,
         _ => return Err(EINVAL),
     }
     Ok(())
@@ -48,8 +48,8 @@ fn may_coexist(sock: &QuicSock, other: &QuicSock) -> Result {
         return Ok(());
     }
     let (mine, its) = (sock.shared().alpn.get(), other.shared().alpn.get());
-    let shared_on_purpose = mine == its && sock.reuseport() && other.reuseport();
-    if shared_on_purpose || !mine.overlaps(&its) {
+    let on_purpose = sock.reuseport() && other.reuseport() && sock.owner() == other.owner();
+    if (mine == its && on_purpose) || !mine.overlaps(&its) {
         Ok(())
     } else {
         Err(EADDRINUSE.into())
@@ -72,9 +72,9 @@ pub(crate) fn stop(held: &mut QuicHeld<'_>) {
 /// while we wait; `EAGAIN`; `EINTR`.
 pub(crate) fn accept(sock: &QuicSock, nonblocking: bool) -> Result<ARef<QuicSock>> {
     let mut guard: QuicGuard<'_> = sock.lock();
-    let mut timeout = guard.receive_timeout(nonblocking);
+    let mut patience = guard.receive_patience(nonblocking);
     loop {
         sock.require(&[State::Listening], EINVAL)?;
-        guard.wait(&mut timeout)?;
+        guard.wait_exclusive(&mut patience)?;
     }
 }

@@ -17,11 +17,13 @@ use kernel::{new_mutex, prelude::*, sync::Mutex};
 /// What a network namespace has of QUIC.
 #[pin_data]
 pub(crate) struct QuicNet {
+    // The files go first and come last: who reads them looks at the rest. Until they have come
+    // they are `None`, which is all zeros, as the kernel hands us the memory.
+    _proc: Option<Directory>,
+    _sysctl: Option<Files>,
     #[pin]
     tunnels: Mutex<Tunnels>,
     counters: Counters,
-    _proc: Directory,
-    _sysctl: Option<Files>,
 }
 
 impl QuicNet {
@@ -52,7 +54,7 @@ impl NetData for QuicNet {
                 directory.add::<Endpoints>()?;
                 directory.add::<Connections>()?;
                 directory.add::<Counts>()?;
-                directory
+                Some(directory)
             },
             _sysctl: if net.is_init() { Some(Files::new(net, c"net/quic")?) } else { None },
         }? Error)

@@ -34,8 +34,11 @@ impl Show for Endpoints {
         ));
         let tunnels = QuicNet::of(net).tunnels().lock();
         for tunnel in tunnels.iter() {
-            for listener in tunnel.listeners().iter(&rcu::read_lock()) {
-                show_listener(listener, out);
+            let reading = rcu::read_lock();
+            for listener in tunnel.listeners().iter(&reading) {
+                if let Some(listener) = listener.hold() {
+                    show_listener(&listener, out);
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ mod config;
 mod counters;
 mod event;
 mod family;
-#[cfg(CONFIG_KUNIT)]
+#[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
 mod kunit;
 mod listener;
 mod netns;
@@ -65,6 +65,7 @@ struct Module {
 
 impl kernel::Module for Module {
     fn init(module: &'static ThisModule) -> Result<Self> {
+        sys::layout::check()?;
         let _deferred = Deferred;
         let _accounting = sys::sysctl::Accounting::new()?;
         let _netns = sys::netns::Registration::new()?;
@@ -79,12 +80,17 @@ impl kernel::Module for Module {
     }
 }
 
+impl Drop for Module {
+    fn drop(&mut self) {
+        pr_info!("exit\n");
+    }
+}
+
 /// Goes last: waits for what is still to be freed by code of this module.
 struct Deferred;
 
 impl Drop for Deferred {
     fn drop(&mut self) {
         sys::rcu::barrier();
-        pr_info!("exit\n");
     }
 }

@@ -70,12 +70,12 @@ pub(crate) struct Locked {
     /// Session data of a client, ticket key of a server.
     pub(crate) ticket: Ticket,
     /// What tests look at.
-    #[cfg(CONFIG_KUNIT)]
+    #[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
     pub(crate) seen: Seen,
 }
 
 /// How often packets and timeouts have come.
-#[cfg(CONFIG_KUNIT)]
+#[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) packets: u32,
@@ -92,7 +92,7 @@ impl Locked {
             close: CloseInfo::default(),
             token: Token::default(),
             ticket: Ticket::default(),
-            #[cfg(CONFIG_KUNIT)]
+            #[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
             seen: Seen::default(),
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     alpn, close, config, event,
     socket::QuicSock,
     sys::{
+        addr,
         errno::{ENOPROTOOPT, EOPNOTSUPP},
         sock::State,
         sockopt::{OptionIn, OptionOut},
@@ -40,8 +41,9 @@ pub(crate) fn set(sock: &QuicSock, name: u32, value: &OptionIn) -> Result {
             of_connection(sock, &[State::Establishing], EINVAL)
         }
         option::CONNECTION_MIGRATION => {
-            let mut bytes = [0; 28];
-            let bytes = bytes.get_mut(..value.len().min(28)).unwrap_or_default();
+            let mut bytes = [0; addr::MAX_LEN];
+            let len = value.len().min(bytes.len());
+            let bytes = bytes.get_mut(..len).unwrap_or_default();
             value.read_into(bytes)?;
             if address::check(sock, bytes, Use::Local)?.address.port() == 0 {
                 return Err(EINVAL);

@@ -3,8 +3,9 @@
 //! Every binding and nearly every `unsafe` of the module: what the kernel offers in C, as types
 //! that are safe to use.
 //!
-//! Nothing in here knows QUIC. A socket family is what implements [`sock::Family`]; the names are
-//! those of the kernel.
+//! Nothing in here knows the protocol: of QUIC there are only the structures of the ABI, which are
+//! copied from and to user memory, and the names of the sysctl files. A socket family is what
+//! implements [`proto::Family`]; the other names are those of the kernel.
 //!
 //! # Who may touch what
 //!
@@ -14,9 +15,9 @@
 //!
 //! 1. No reference to the C part is ever formed. It lies in [`kernel::types::Opaque`] and is read
 //!    and written field by field through raw pointers, by the functions of [`sock`] only.
-//! 2. [`sock::Family::Shared`] may be reached by anybody who can reach the socket; it is `Sync`, so
-//!    it consists of atomics, locks and things that never change.
-//! 3. [`sock::Family::Locked`] belongs to whoever holds the socket lock. The only ways to it are
+//! 2. [`proto::Family::Shared`] may be reached by anybody who can reach the socket; it is `Sync`,
+//!    so it consists of atomics, locks and things that never change.
+//! 3. [`proto::Family::Locked`] belongs to whoever holds the socket lock. The only ways to it are
 //!    the guards: [`sock::SockGuard`] in process context, [`sock::SoftirqGuard`] in softirq context
 //!    when no process owns the socket, and [`sock::Held`], which both lend out and which the
 //!    backlog callback receives.
@@ -40,25 +41,26 @@
 //! # Lifetimes
 //!
 //! A socket is counted (`ARef<Sock<F>>`), and freed after a grace period of RCU: whoever finds it
-//! in a list under [`kernel::sync::rcu::Guard`] may look at its shared part, and may try to count
-//! it. What hangs on the `sk_user_data` of a UDP socket is freed the same way, by [`rcu::RcuArc`].
+//! in a list under [`kernel::sync::rcu::Guard`] may try to count it ([`socklist::Found`]). What
+//! hangs on the `sk_user_data` of a UDP socket is freed the same way, by [`rcu::RcuArc`].
 
 pub(crate) mod addr;
 pub(crate) mod bindings;
 mod compat;
 pub(crate) mod errno;
+pub(crate) mod layout;
 pub(crate) mod netns;
+mod once;
 pub(crate) mod percpu;
 pub(crate) mod proc;
 pub(crate) mod proto;
-pub(crate) mod random;
 pub(crate) mod rcu;
 pub(crate) mod skb;
 pub(crate) mod sock;
 pub(crate) mod socklist;
 pub(crate) mod sockopt;
 pub(crate) mod sysctl;
-#[cfg(CONFIG_KUNIT)]
+#[cfg(CONFIG_IP_QUIC_KUNIT_TEST)]
 pub(crate) mod testing;
 mod timer;
 pub(crate) mod udp;

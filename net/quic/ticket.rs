@@ -6,7 +6,7 @@ use crate::{
     socket::QuicSock,
     sys::{
         sock::State,
-        sockopt::{OptionIn, OptionOut},
+        sockopt::{self, OptionIn, OptionOut},
     },
 };
 use kernel::prelude::*;
@@ -16,9 +16,16 @@ const MIN_LEN: usize = 64;
 /// The longest: a client's session data.
 const MAX_LEN: usize = 4096;
 
-/// At most [`MAX_LEN`] opaque bytes; none at first.
+/// At most [`MAX_LEN`] opaque bytes; none at first. They are wiped when they are not needed any
+/// more.
 #[derive(Default)]
 pub(crate) struct Ticket(KVec<u8>);
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        sockopt::wipe(&mut self.0);
+    }
+}
 
 /// `setsockopt()`, in any state.
 pub(crate) fn set(sock: &QuicSock, value: &OptionIn) -> Result {

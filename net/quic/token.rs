@@ -17,12 +17,12 @@ pub(crate) struct Token(KVec<u8>);
 
 /// `setsockopt()`: on a client, the token to present; on a server, send the peer a new one.
 pub(crate) fn set(sock: &QuicSock, value: &OptionIn) -> Result {
+    let mut guard = sock.lock();
     if sock.is_server() {
         // Only a server with a connection has a peer to send it to.
         return Err(EINVAL);
     }
-    let token = value.read_vec(1..=MAX_LEN)?;
-    sock.lock().token = Token(token);
+    guard.token = Token(value.read_vec(1..=MAX_LEN)?);
     Ok(())
 }
 

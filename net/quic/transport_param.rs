@@ -158,7 +158,7 @@ pub(crate) fn set(sock: &QuicSock, value: &OptionIn) -> Result {
     }
     check(&wanted)?;
     guard.parameters.update(&wanted);
-    apply(&mut guard);
+    apply(&mut guard.held());
     Ok(())
 }
 

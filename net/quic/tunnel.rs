@@ -36,8 +36,8 @@ use crate::{
 use core::net::SocketAddr;
 use kernel::{ffi::c_int, prelude::*, sync::rcu};
 
-/// What a socket that owns its lock may leave in the backlog beyond its receive buffer, in bytes:
-/// two batches of 64 KiB.
+/// How much may wait for a process that owns a listener, beyond its receive buffer, in bytes: two
+/// batches of 64 KiB.
 const BACKLOG_SLACK: u32 = 2 << 16;
 
 /// Where the packets of one UDP socket arrive.
@@ -49,6 +49,8 @@ pub(crate) struct Tunnel {
     device: c_int,
     /// Whether a wildcard is one for IPv6 alone.
     ipv6_only: bool,
+    /// Whose it is: as with TCP and UDP, sockets of different users do not share a port.
+    owner: u32,
     /// The sockets that listen here.
     #[pin]
     listeners: SockList<Quic>,
@@ -75,7 +77,9 @@ impl Tunnel {
                 mine.ip().is_unspecified() || mine.ip() == its.ip()
             }
             (SocketAddr::V6(mine), SocketAddr::V6(its)) => {
-                mine.ip().is_unspecified() || mine.ip() == its.ip()
+                // A wildcard for both families is more than one for IPv6.
+                let too_narrow = self.ipv6_only && its.ip().is_unspecified() && !want.ipv6_only;
+                (mine.ip().is_unspecified() || mine.ip() == its.ip()) && !too_narrow
             }
             (SocketAddr::V6(mine), SocketAddr::V4(_)) => {
                 mine.ip().is_unspecified() && !self.ipv6_only
@@ -91,7 +95,7 @@ impl Receiver for Tunnel {
         let listener = self
             .listeners
             .iter(&reading)
-            .find_map(QuicSock::hold_unless_released);
+            .find_map(|listener| listener.hold());
         let taken = listener.is_some_and(|listener| listener.deliver(skb, BACKLOG_SLACK));
         if !taken {
             QuicNet::of(net)
@@ -114,75 +118,61 @@ const BUCKETS: usize = 64;
 
 /// The tunnels of a network namespace.
 pub(crate) struct Tunnels {
-    buckets: [KVec<Entry>; BUCKETS],
+    buckets: [KVVec<Entry>; BUCKETS],
 }
 
 impl Tunnels {
     pub(crate) const fn new() -> Self {
         Self {
-            buckets: [const { KVec::new() }; BUCKETS],
+            buckets: [const { KVVec::new() }; BUCKETS],
         }
     }
 
-    fn bucket(&mut self, port: u16) -> Result<&mut KVec<Entry>> {
+    fn bucket(&mut self, port: u16) -> Result<&mut KVVec<Entry>> {
         self.buckets
             .get_mut(usize::from(port) % BUCKETS)
             .ok_or(EINVAL)
     }
 
-    /// A share in the tunnel that carries `want`, which is made if there is none yet. May sleep.
+    /// A share in the tunnel that carries `want`, which is made if there is none yet; always made
+    /// if any port will do. May sleep.
     ///
-    /// Errors: those of binding a UDP socket, and `ENOMEM`.
-    pub(crate) fn join(
-        &mut self,
-        net: &Net,
-        want: &Checked,
-        ipv6_only: bool,
-    ) -> Result<RcuArc<Tunnel>> {
-        let bucket = self.bucket(want.address.port())?;
-        if let Some(entry) = bucket.iter_mut().find(|entry| entry.tunnel.covers(want)) {
-            entry.users = entry.users.checked_add(1).ok_or(ENOBUFS)?;
-            return Ok(entry.tunnel.clone());
+    /// Errors: `EADDRINUSE` if it is another user's; those of binding a UDP socket; `ENOMEM`.
+    pub(crate) fn join(&mut self, sock: &QuicSock, want: &Checked) -> Result<RcuArc<Tunnel>> {
+        if want.address.port() == 0 {
+            return self.open(sock, want);
         }
-        Self::open(bucket, net, want, ipv6_only)
-    }
-
-    /// A tunnel of one's own. `EADDRINUSE` if the port is taken, by a tunnel or by another UDP
-    /// socket. May sleep.
-    pub(crate) fn open_new(
-        &mut self,
-        net: &Net,
-        want: &Checked,
-        ipv6_only: bool,
-    ) -> Result<RcuArc<Tunnel>> {
         let bucket = self.bucket(want.address.port())?;
-        if bucket.iter().any(|entry| entry.tunnel.covers(want)) {
+        let Some(entry) = bucket.iter_mut().find(|entry| entry.tunnel.covers(want)) else {
+            return self.open(sock, want);
+        };
+        if entry.tunnel.owner != sock.owner() {
             return Err(EADDRINUSE.into());
         }
-        Self::open(bucket, net, want, ipv6_only)
+        entry.users = entry.users.checked_add(1).ok_or(ENOBUFS)?;
+        Ok(entry.tunnel.clone())
     }
 
-    fn open(
-        bucket: &mut KVec<Entry>,
-        net: &Net,
-        want: &Checked,
-        ipv6_only: bool,
-    ) -> Result<RcuArc<Tunnel>> {
-        bucket.reserve(1, GFP_KERNEL)?;
-        let udp = BoundSocket::bind(net, &want.address, want.device, ipv6_only)?;
+    fn open(&mut self, sock: &QuicSock, want: &Checked) -> Result<RcuArc<Tunnel>> {
+        let udp = BoundSocket::bind(sock, &want.address, want.device, want.ipv6_only)?;
+        let mut local = want.address;
+        local.set_port(udp.port());
         let tunnel = RcuArc::pin_init(
             pin_init!(Tunnel {
-                local: want.address,
+                local,
                 device: want.device,
-                ipv6_only,
+                ipv6_only: want.ipv6_only,
+                owner: sock.owner(),
                 listeners <- SockList::new(),
             }),
-            GFP_KERNEL,
+            GFP_KERNEL_ACCOUNT,
         )?;
+        let bucket = self.bucket(local.port())?;
+        bucket.reserve(1, GFP_KERNEL_ACCOUNT)?;
         let entry = Entry {
             tunnel: tunnel.clone(),
             users: 1,
-            _udp: udp.attach(net, tunnel.clone()),
+            _udp: udp.attach(sock.net(), tunnel.clone()),
         };
         bucket.push_within_capacity(entry).map_err(|_| ENOMEM)?;
         Ok(tunnel)

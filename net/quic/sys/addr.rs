@@ -14,6 +14,9 @@ use kernel::prelude::*;
 const IN: usize = size_of::<bindings::sockaddr_in>();
 const IN6: usize = size_of::<bindings::sockaddr_in6>();
 
+/// The longest address, in bytes.
+pub(crate) const MAX_LEN: usize = IN6;
+
 // Both layouts are fixed by the ABI; the parser below relies on them.
 const _: () = {
     assert!(

@@ -24,3 +24,8 @@
 #include <linux/quic.h>
 
 #include "../helpers.h"
+
+/* For the one structure that bindgen gets wrong: see bindings.rs. */
+enum {
+	QUIC_SOCKET_LOCK_SIZE = sizeof(socket_lock_t),
+};

@@ -28,12 +28,15 @@ type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;
 type __kernel_ptrdiff_t = isize;
 
+/// bindgen overlooks the anonymous member of the lock, which is as large as a spinlock of the
+/// configuration.
+#[repr(C, align(8))]
+pub struct socket_lock_t([u8; QUIC_SOCKET_LOCK_SIZE as usize]);
+
 include!(concat!(env!("QUIC_OBJ"), "/sys/bindings_generated.rs"));
 
 const _: () = {
     use kernel::bindings as theirs;
-    assert!(size_of::<callback_head>() == size_of::<theirs::callback_head>());
-    assert!(size_of::<sk_buff>() == size_of::<theirs::sk_buff>());
-    assert!(size_of::<socket>() == size_of::<theirs::socket>());
-    assert!(size_of::<timer_list>() == size_of::<theirs::timer_list>());
+    assert!(size_of::<seq_file>() == size_of::<theirs::seq_file>());
+    assert!(size_of::<module>() == size_of::<theirs::module>());
 };

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/net/net_namespace.h`](srctree/include/net/net_namespace.h)
 
-use super::{bindings, compat};
+use super::{
+    bindings, compat,
+    once::{Once, Taken},
+};
 use core::{marker::PhantomData, mem::size_of};
 use kernel::{
     error::{from_result, to_result},
@@ -41,12 +44,6 @@ impl Net {
         // SAFETY: A valid namespace.
         unsafe { bindings::quic_helper_dev_exists(self.as_ptr(), ifindex) }
     }
-
-    /// Whether the administrator reserved the port against automatic choice.
-    pub(crate) fn is_port_reserved(&self, port: u16) -> bool {
-        // SAFETY: A valid namespace.
-        unsafe { bindings::quic_helper_local_port_reserved(self.as_ptr(), port) }
-    }
 }
 
 /// What a module keeps with each network namespace.
@@ -67,6 +64,7 @@ pub(crate) trait NetData: Sized + Send + Sync + 'static {
 
 /// The registration of a [`NetData`] type: `struct pernet_operations`.
 pub(crate) struct Slot<T: NetData> {
+    taken: Once,
     operations: Opaque<bindings::pernet_operations>,
     id: Opaque<c_uint>,
     _data: PhantomData<fn() -> T>,
@@ -80,6 +78,7 @@ impl<T: NetData> Slot<T> {
     /// A slot that is not registered.
     pub(crate) const fn new() -> Self {
         Self {
+            taken: Once::new(),
             operations: Opaque::zeroed(),
             id: Opaque::zeroed(),
             _data: PhantomData,
@@ -122,12 +121,16 @@ impl<T: NetData> Slot<T> {
 }
 
 /// Keeps a [`NetData`] type registered. Process context.
-pub(crate) struct Registration<T: NetData>(PhantomData<fn() -> T>);
+pub(crate) struct Registration<T: NetData> {
+    _taken: Taken,
+    _data: PhantomData<fn() -> T>,
+}
 
 impl<T: NetData> Registration<T> {
     /// Makes the data of every namespace there is, and of every one to come.
     pub(crate) fn new() -> Result<Self> {
         let slot = T::slot();
+        let taken = slot.taken.take()?;
         let operations = slot.operations.get();
         // SAFETY: Nobody else uses the slot before it is registered; it is `static`.
         unsafe {
@@ -137,7 +140,10 @@ impl<T: NetData> Registration<T> {
             (*operations).size = size_of::<T>();
             to_result(bindings::register_pernet_subsys(operations))?;
         }
-        Ok(Self(PhantomData))
+        Ok(Self {
+            _taken: taken,
+            _data: PhantomData,
+        })
     }
 }
 

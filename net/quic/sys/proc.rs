@@ -33,7 +33,7 @@ impl Output<'_> {
         self.file.call_printf(arguments);
     }
 
-    /// Prints the address of a socket, hashed as `%pK` does: an identity that gives nothing away.
+    /// Prints the address of a socket, hashed as `%p` does: an identity that gives nothing away.
     pub(crate) fn print_hashed_pointer<F: super::proto::Family>(
         &self,
         sock: &super::sock::Sock<F>,

@@ -12,6 +12,7 @@ use super::{
     addr, bindings,
     errno::EOPNOTSUPP,
     netns::NetData,
+    once::{Once, Taken},
     skb::Skb,
     sock::{Held, Sock, Sock6},
     sockopt::{OptionIn, OptionOut},
@@ -98,6 +99,7 @@ pub(crate) trait Family: Sized + 'static {
 
 /// The tables of a family that the kernel holds on to.
 pub(crate) struct Tables<F: Family> {
+    taken: Once,
     proto4: Opaque<bindings::proto>,
     proto6: Opaque<bindings::proto>,
     ops4: Opaque<bindings::proto_ops>,
@@ -114,6 +116,7 @@ impl<F: Family> Tables<F> {
     /// Tables that are not registered.
     pub(crate) const fn new() -> Self {
         Self {
+            taken: Once::new(),
             proto4: Opaque::zeroed(),
             proto6: Opaque::zeroed(),
             ops4: Opaque::zeroed(),
@@ -129,6 +132,7 @@ pub(crate) struct Registration<F: Family> {
     // Dropped in this order: first nobody can make a socket any more.
     _switches: [RegisteredSwitch; 4],
     _protos: [RegisteredProto; 2],
+    _taken: Taken,
     _family: core::marker::PhantomData<fn() -> F>,
 }
 
@@ -200,10 +204,13 @@ impl Drop for RegisteredSwitch {
 }
 
 impl<F: Family> Registration<F> {
-    /// From now on there can be sockets. Process context, at module init.
+    /// From now on there can be sockets. Process context, at module init. `EBUSY` if they are
+    /// registered already.
     pub(crate) fn new(module: &'static ThisModule) -> Result<Self> {
-        Self::fill(module.as_ptr().cast());
         let tables = F::tables();
+        // Registered tables belong to the kernel.
+        let taken = tables.taken.take()?;
+        Self::fill(module.as_ptr().cast());
         let entries = tables.switch.get().cast::<bindings::inet_protosw>();
         // SAFETY: The tables are `static`, and have just been filled in; there are four entries. On
         // an error, what is registered already is dropped and so taken back.
@@ -221,6 +228,7 @@ impl<F: Family> Registration<F> {
             Ok(Self {
                 _switches: switches,
                 _protos: protos,
+                _taken: taken,
                 _family: core::marker::PhantomData,
             })
         }
@@ -240,6 +248,7 @@ impl<F: Family> Registration<F> {
                     accept: Some(accept::<F>),
                     ioctl: Some(ioctl::<F>),
                     init: Some(init::<F>),
+                    destroy: Some(Sock::<F>::destroy),
                     shutdown: Some(shutdown::<F>),
                     setsockopt: Some(setsockopt::<F>),
                     getsockopt: Some(getsockopt::<F>),
@@ -379,7 +388,9 @@ unsafe extern "C" fn init<F: Family>(sk: *mut bindings::sock) -> c_int {
 /// A callback of `struct proto` or `struct proto_ops`, for the kernel to call.
 unsafe extern "C" fn close<F: Family>(sk: *mut bindings::sock, _timeout: c_long) {
     // SAFETY: A callback.
-    F::close(unsafe { sock_of(sk) });
+    let sock: &Sock<F> = unsafe { sock_of(sk) };
+    F::close(sock);
+    sock.lock().held().stop_timer();
     // SAFETY: Gives up the file's count; called once, as the last thing that the file does.
     unsafe { bindings::sk_common_release(sk) }
 }

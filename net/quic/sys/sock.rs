@@ -24,7 +24,7 @@ use core::{
 use kernel::{
     ffi::{c_int, c_long},
     prelude::*,
-    sync::aref::AlwaysRefCounted,
+    sync::aref::{ARef, AlwaysRefCounted},
     types::{NotThreadSafe, Opaque},
 };
 
@@ -105,7 +105,8 @@ impl<F: Family> Sock<F> {
 
     /// The C object.
     pub(super) fn as_ptr(&self) -> *mut bindings::sock {
-        self.inet.get().cast()
+        // From the whole object, so that the pointer may lead back to all of it.
+        core::ptr::from_ref(self).cast_mut().cast()
     }
 
     /// Puts the family's parts into a fresh object and takes over its destruction.
@@ -115,6 +116,8 @@ impl<F: Family> Sock<F> {
     /// `sk` must be a socket of family `F` fresh from `sk_alloc()` that nobody else can reach yet.
     pub(super) unsafe fn init(sk: *mut bindings::sock) -> Result {
         let this: *mut Self = sk.cast();
+        // SAFETY: A fresh socket. Taken back by `destroy`, which is called on an error as well.
+        unsafe { bindings::quic_helper_sk_account_open(sk) };
         let locked = F::locked()?;
         // SAFETY: The object has room for a `Sock<F>` (`proto.obj_size`), is ours alone, and is
         // never moved.
@@ -124,12 +127,22 @@ impl<F: Family> Sock<F> {
             SockTimer::init::<F>(addr_of_mut!((*this).timer));
             // Lists of sockets are read under RCU.
             bindings::quic_helper_sock_set_rcu_free(sk);
-            bindings::quic_helper_sk_account_open(sk);
+            bindings::quic_helper_sock_lock_class(sk);
             (*sk).sk_destruct = Some(Self::destruct);
             // Nobody else can reach the socket, which is as good as its lock.
             F::opened(&mut Held::new(&*this));
         }
         Ok(())
+    }
+
+    /// `destroy`: the file is gone, or never came to be.
+    ///
+    /// # Safety
+    ///
+    /// A callback of `struct proto`, for `sk_common_release()` to call.
+    pub(super) unsafe extern "C" fn destroy(sk: *mut bindings::sock) {
+        // SAFETY: `init` has counted the socket.
+        unsafe { bindings::quic_helper_sk_account_close(sk) }
     }
 
     /// `sk_destruct`: the count has gone to zero and a grace period is over. Softirq context.
@@ -142,10 +155,10 @@ impl<F: Family> Sock<F> {
         // SAFETY: `init` has set this function, so both parts are valid; nobody else can reach the
         // socket any more.
         unsafe {
-            bindings::quic_helper_sk_account_close(sk);
+            let is_ipv6 = (*this).is_ipv6();
             addr_of_mut!((*this).locked).drop_in_place();
             addr_of_mut!((*this).shared).drop_in_place();
-            if (*this).is_ipv6() {
+            if is_ipv6 {
                 bindings::inet6_sock_destruct(sk);
             } else {
                 bindings::inet_sock_destruct(sk);
@@ -170,28 +183,25 @@ impl<F: Family> Sock<F> {
     pub(crate) fn lock(&self) -> SockGuard<'_, F> {
         // SAFETY: A live socket.
         unsafe { bindings::quic_helper_lock_sock(self.as_ptr()) };
+        // INVARIANT: The lock has just been taken.
         SockGuard {
-            // SAFETY: The lock has just been taken.
-            held: unsafe { Held::new(self) },
+            sock: self,
+            _here: NotThreadSafe::default(),
         }
     }
 
     /// Hands a packet to [`Family::receive`], at once if no process owns the socket, else when it
     /// lets go. Softirq context.
     ///
-    /// Returns `false` if the packet had to be dropped because too many wait for the owner.
-    pub(crate) fn deliver(&self, skb: Skb, backlog_limit: u32) -> bool {
-        let mut skb = Some(skb);
+    /// Returns `false` if the packet had to be dropped because too many wait for the owner: `slack`
+    /// bytes more than the receive buffer holds.
+    pub(crate) fn deliver(&self, skb: Skb, slack: u32) -> bool {
         match SoftirqGuard::lock(self) {
             Ok(mut guard) => {
-                if let Some(skb) = skb.take() {
-                    F::receive(&mut guard, skb);
-                }
+                F::receive(&mut guard.held(), skb);
                 true
             }
-            Err(owned) => skb
-                .take()
-                .is_some_and(|skb| owned.queue(skb, backlog_limit)),
+            Err(owned) => owned.queue(skb, slack),
         }
     }
 
@@ -232,6 +242,12 @@ impl<F: Family> Sock<F> {
         read!(self, __sk_common.skc_bound_dev_if)
     }
 
+    /// Who made the socket: the user id of the kernel, whatever namespace it is seen from.
+    pub(crate) fn owner(&self) -> u32 {
+        // SAFETY: A live socket.
+        unsafe { bindings::quic_helper_sk_uid(self.as_ptr()) }
+    }
+
     /// Whether `SO_REUSEPORT` is set.
     pub(crate) fn reuseport(&self) -> bool {
         // SAFETY: A live socket.
@@ -241,14 +257,6 @@ impl<F: Family> Sock<F> {
     /// The limit of the accept queue.
     pub(crate) fn max_backlog(&self) -> u32 {
         read!(self, sk_max_ack_backlog)
-    }
-
-    /// The inclusive range from which an unbound socket gets its port.
-    pub(crate) fn local_port_range(&self) -> (u16, u16) {
-        let (mut low, mut high): (c_int, c_int) = (0, 0);
-        // SAFETY: A live socket and two places on the stack.
-        unsafe { bindings::quic_helper_local_port_range(self.as_ptr(), &mut low, &mut high) };
-        (low as u16, high as u16)
     }
 
     /// Whether the caller may bind `port`: low ports need `CAP_NET_BIND_SERVICE`.
@@ -284,7 +292,7 @@ impl<F: Family> Sock<F> {
     }
 
     /// The inode number that `/proc/PID/fd` shows, 0 if the socket has no file.
-    pub(crate) fn inode(&self) -> usize {
+    pub(crate) fn inode(&self) -> u64 {
         // SAFETY: A live socket.
         unsafe { bindings::quic_helper_sock_ino(self.as_ptr()) }
     }
@@ -295,12 +303,18 @@ impl<F: Family> Sock<F> {
         unsafe { bindings::quic_helper_sk_state_change(self.as_ptr()) }
     }
 
+    /// Whether the socket is in a [`super::socklist::SockList`].
+    pub(super) fn is_in_list(&self) -> bool {
+        // SAFETY: A live socket.
+        unsafe { bindings::quic_helper_sk_hashed(self.as_ptr()) }
+    }
+
     /// Counts the socket unless its count has already gone to zero. For sockets found under RCU.
-    pub(crate) fn hold_unless_released(&self) -> Option<kernel::sync::aref::ARef<Self>> {
+    pub(super) fn hold_unless_released(&self) -> Option<ARef<Self>> {
         // SAFETY: The memory of the socket is valid, by the invariants.
         if unsafe { bindings::quic_helper_sock_hold_unless_zero(self.as_ptr()) } {
             // SAFETY: We own the count that was just taken.
-            Some(unsafe { kernel::sync::aref::ARef::from_raw(NonNull::from(self)) })
+            Some(unsafe { ARef::from_raw(NonNull::from(self)) })
         } else {
             None
         }
@@ -308,6 +322,8 @@ impl<F: Family> Sock<F> {
 }
 
 /// The right to the locked part of a socket, in whatever way it was come by.
+///
+/// The guards lend it out for as long as they are borrowed; it does not give the lock back.
 ///
 /// # Invariants
 ///
@@ -321,7 +337,7 @@ impl<'a, F: Family> Held<'a, F> {
     /// # Safety
     ///
     /// The caller must have the socket lock, in one of the ways that [`crate::sys`] lists, and keep
-    /// it as long as the `Held` lives.
+    /// it for `'a`, with no other way to the locked part in use.
     unsafe fn new(sock: &'a Sock<F>) -> Self {
         // INVARIANT: By the contract of this function.
         Self {
@@ -334,10 +350,10 @@ impl<'a, F: Family> Held<'a, F> {
     ///
     /// # Safety
     ///
-    /// To be called in such a callback only, once, while no guard's borrow of the locked part is
-    /// alive. This holds for the backlog, which `release_sock()` runs with `owned` still set
-    /// after [`SockGuard`] has ended its borrow, and for callbacks of C functions that take the
-    /// lock themselves.
+    /// To be called in such a callback only, while no guard's borrow of the locked part is alive.
+    /// This holds for the backlog, which `release_sock()` runs with `owned` still set after
+    /// [`SockGuard`] has ended its borrow, and for callbacks of C functions that take the lock
+    /// themselves. `'a` must end with the callback.
     pub(super) unsafe fn in_callback(sock: &'a Sock<F>) -> Self {
         // SAFETY: By the contract of this function.
         unsafe { Self::new(sock) }
@@ -362,14 +378,11 @@ impl<'a, F: Family> Held<'a, F> {
         unsafe {
             match local {
                 SocketAddr::V4(v4) => {
-                    bindings::quic_helper_set_local_v4(
-                        sk,
-                        u32::from_ne_bytes(v4.ip().octets()),
-                        v4.port(),
-                    );
+                    let address = u32::from_ne_bytes(v4.ip().octets());
+                    bindings::quic_helper_set_local_v4(sk, address, v4.port());
                 }
                 SocketAddr::V6(v6) => {
-                    bindings::quic_helper_set_local_v6(sk, v6.ip().octets().as_ptr(), v6.port())
+                    bindings::quic_helper_set_local_v6(sk, v6.ip().octets().as_ptr(), v6.port());
                 }
             }
         }
@@ -404,74 +417,106 @@ impl<F: Family> DerefMut for Held<'_, F> {
     }
 }
 
+/// How long a call may wait, and whether it has begun to.
+pub(crate) struct Patience {
+    /// In jiffies; counted down.
+    timeout: c_long,
+    slept: bool,
+}
+
 /// The socket lock in process context.
+///
+/// # Invariants
+///
+/// The lock of `sock` is held by whoever has the guard.
 pub(crate) struct SockGuard<'a, F: Family> {
-    held: Held<'a, F>,
+    sock: &'a Sock<F>,
+    _here: NotThreadSafe,
 }
 
 impl<F: Family> SockGuard<'_, F> {
-    /// Gives the lock up, sleeps until the socket's waiters are woken, and takes it again.
+    /// The right to the locked part.
+    pub(crate) fn held(&mut self) -> Held<'_, F> {
+        // SAFETY: By the type invariant; the result borrows the guard mutably.
+        unsafe { Held::new(self.sock) }
+    }
+
+    /// How long this call may wait for something to receive: `SO_RCVTIMEO`, or not at all.
+    pub(crate) fn receive_patience(&self, nonblocking: bool) -> Patience {
+        Patience {
+            // SAFETY: A live socket.
+            timeout: unsafe {
+                bindings::quic_helper_sock_rcvtimeo(self.sock.as_ptr(), nonblocking)
+            },
+            slept: false,
+        }
+    }
+
+    /// Gives the lock up, sleeps until the socket's waiters are woken, and takes it again. Of those
+    /// who wait in here one wake-up wakes one, so they must all wait for the same thing.
     ///
-    /// `timeout` is in jiffies and is counted down. A wake-up between the caller's last look at the
-    /// condition and the sleep is not lost. Errors: `EAGAIN` when the time is over,
-    /// `ERESTARTSYS` or `EINTR` on a signal.
-    pub(crate) fn wait(&mut self, timeout: &mut c_long) -> Result {
-        if *timeout == 0 {
+    /// To be called in a loop, after a look at the condition: a wake-up between that look and the
+    /// sleep is not lost, and one that came together with a signal or the end of the time is seen
+    /// by the next look. Errors: `EAGAIN` when the time is over, `ERESTARTSYS` or `EINTR` after
+    /// a signal.
+    pub(crate) fn wait_exclusive(&mut self, patience: &mut Patience) -> Result {
+        // SAFETY: No conditions.
+        if patience.slept && unsafe { bindings::quic_helper_signal_pending() } {
+            // SAFETY: No conditions.
+            let errno = unsafe { bindings::quic_helper_sock_intr_errno(patience.timeout) };
+            return Err(Error::from_errno(errno));
+        }
+        if patience.timeout == 0 {
             return Err(EAGAIN);
         }
-        let sk = self.held.sock.as_ptr();
+        patience.slept = true;
         // SAFETY: A live socket whose lock we hold in process context. The lock is let go of and
-        // taken again while `self` is borrowed mutably, so no borrow of the locked part is
-        // alive.
-        *timeout = unsafe { bindings::quic_helper_sk_wait(sk, *timeout) };
-        // SAFETY: No conditions.
-        if unsafe { bindings::quic_helper_signal_pending() } {
-            // SAFETY: No conditions.
-            return Err(Error::from_errno(unsafe {
-                bindings::quic_helper_sock_intr_errno(*timeout)
-            }));
-        }
+        // taken again while `self` is borrowed mutably, so no borrow of the locked part is alive.
+        patience.timeout = unsafe {
+            bindings::quic_helper_sk_wait_exclusive(self.sock.as_ptr(), patience.timeout)
+        };
         Ok(())
     }
+}
 
-    /// `SO_RCVTIMEO` in jiffies, 0 if the call must not wait.
-    pub(crate) fn receive_timeout(&self, nonblocking: bool) -> c_long {
-        // SAFETY: A live socket.
-        unsafe { bindings::quic_helper_sock_rcvtimeo(self.held.sock.as_ptr(), nonblocking) }
+impl<F: Family> Deref for SockGuard<'_, F> {
+    type Target = F::Locked;
+
+    fn deref(&self) -> &F::Locked {
+        // SAFETY: By the type invariant; the result borrows the guard.
+        unsafe { &*self.sock.locked.get() }
     }
 }
 
-impl<'a, F: Family> Deref for SockGuard<'a, F> {
-    type Target = Held<'a, F>;
-
-    fn deref(&self) -> &Held<'a, F> {
-        &self.held
-    }
-}
-
-impl<'a, F: Family> DerefMut for SockGuard<'a, F> {
-    fn deref_mut(&mut self) -> &mut Held<'a, F> {
-        &mut self.held
+impl<F: Family> DerefMut for SockGuard<'_, F> {
+    fn deref_mut(&mut self) -> &mut F::Locked {
+        // SAFETY: By the type invariant; the result borrows the guard mutably.
+        unsafe { &mut *self.sock.locked.get() }
     }
 }
 
 impl<F: Family> Drop for SockGuard<'_, F> {
     fn drop(&mut self) {
-        // SAFETY: `Sock::lock` has taken the lock. What was lent out from `held` borrowed the
-        // guard, so it has ended before the backlog runs in here.
-        unsafe { bindings::release_sock(self.held.sock.as_ptr()) }
+        // SAFETY: By the type invariant. What was lent out borrowed the guard, so it has ended
+        // before the backlog runs in here.
+        unsafe { bindings::release_sock(self.sock.as_ptr()) }
     }
 }
 
 /// The socket lock in softirq context, with no process owning the socket.
-pub(crate) struct SoftirqGuard<'a, F: Family> {
-    held: Held<'a, F>,
+///
+/// # Invariants
+///
+/// The spinlock of `sock` is held by whoever has the guard, and `owned` is not set.
+pub(super) struct SoftirqGuard<'a, F: Family> {
+    sock: &'a Sock<F>,
+    _here: NotThreadSafe,
 }
 
 impl<'a, F: Family> SoftirqGuard<'a, F> {
-    /// Takes the spinlock and looks who owns the socket.
+    /// Takes the spinlock and looks who owns the socket. Softirq context.
     pub(super) fn lock(sock: &'a Sock<F>) -> Result<Self, OwnedByProcess<'a, F>> {
-        // SAFETY: A live socket; softirq context by the contract of the callers.
+        // SAFETY: A live socket.
         unsafe { bindings::quic_helper_bh_lock_sock(sock.as_ptr()) };
         // SAFETY: As above, and the spinlock is held.
         if unsafe { bindings::quic_helper_sock_owned_by_user(sock.as_ptr()) } {
@@ -480,32 +525,25 @@ impl<'a, F: Family> SoftirqGuard<'a, F> {
                 _here: NotThreadSafe::default(),
             })
         } else {
+            // INVARIANT: The spinlock has just been taken, and `owned` looked at.
             Ok(Self {
-                // SAFETY: The spinlock is held and `owned` is not set.
-                held: unsafe { Held::new(sock) },
+                sock,
+                _here: NotThreadSafe::default(),
             })
         }
     }
-}
 
-impl<'a, F: Family> Deref for SoftirqGuard<'a, F> {
-    type Target = Held<'a, F>;
-
-    fn deref(&self) -> &Held<'a, F> {
-        &self.held
-    }
-}
-
-impl<'a, F: Family> DerefMut for SoftirqGuard<'a, F> {
-    fn deref_mut(&mut self) -> &mut Held<'a, F> {
-        &mut self.held
+    /// The right to the locked part.
+    pub(super) fn held(&mut self) -> Held<'_, F> {
+        // SAFETY: By the type invariant; the result borrows the guard mutably.
+        unsafe { Held::new(self.sock) }
     }
 }
 
 impl<F: Family> Drop for SoftirqGuard<'_, F> {
     fn drop(&mut self) {
-        // SAFETY: `SoftirqGuard::lock` has taken the spinlock.
-        unsafe { bindings::quic_helper_bh_unlock_sock(self.held.sock.as_ptr()) }
+        // SAFETY: By the type invariant.
+        unsafe { bindings::quic_helper_bh_unlock_sock(self.sock.as_ptr()) }
     }
 }
 
@@ -517,11 +555,14 @@ pub(super) struct OwnedByProcess<'a, F: Family> {
 }
 
 impl<F: Family> OwnedByProcess<'_, F> {
-    /// Leaves `skb` for the owner, unless `limit` bytes beyond the receive buffer already wait.
-    fn queue(&self, skb: Skb, limit: u32) -> bool {
+    /// Leaves `skb` for the owner, unless what waits and what is received already exceed the
+    /// receive buffer by `slack` bytes.
+    fn queue(&self, skb: Skb, slack: u32) -> bool {
+        let sk = self.sock.as_ptr();
+        let buffer = u32::try_from(read!(self.sock, sk_rcvbuf)).unwrap_or(0);
         let skb = skb.into_raw();
         // SAFETY: The spinlock is held; the backlog takes the packet over if it says so.
-        if unsafe { bindings::quic_helper_sk_add_backlog(self.sock.as_ptr(), skb, limit) } {
+        if unsafe { bindings::quic_helper_sk_add_backlog(sk, skb, buffer.saturating_add(slack)) } {
             return true;
         }
         // SAFETY: The packet was refused, so it is still ours.

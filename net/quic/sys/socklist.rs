@@ -10,11 +10,22 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
+        aref::ARef,
         atomic::{atomic_load, Acquire},
         rcu, Mutex,
     },
     types::Opaque,
 };
+
+/// A socket found in a list under RCU: its memory is valid, but its count may be zero already.
+pub(crate) struct Found<'a, F: Family>(&'a Sock<F>);
+
+impl<F: Family> Found<'_, F> {
+    /// Counts the socket unless it is being released already.
+    pub(crate) fn hold(&self) -> Option<ARef<Sock<F>>> {
+        self.0.hold_unless_released()
+    }
+}
 
 /// A list of sockets of family `F`. A socket is in at most one such list, and counted by it.
 ///
@@ -50,9 +61,12 @@ impl<F: Family> SockList<F> {
     /// Puts `sock` into the list if `check` finds nothing against any socket that is there. May
     /// sleep, and so may `check`.
     ///
-    /// `sock` must not be in a list.
+    /// `EINVAL` if it is in a list already.
     pub(crate) fn insert(&self, sock: &Sock<F>, check: impl FnMut(&Sock<F>) -> Result) -> Result {
         let _writing = self.writers.lock();
+        if sock.is_in_list() {
+            return Err(EINVAL);
+        }
         // SAFETY: `writers` is held, so the sockets stay in the list, and the list counts them.
         unsafe { self.walk() }.try_for_each(check)?;
         // SAFETY: `writers` is held; the socket is live, in no list, and has `SOCK_RCU_FREE` set.
@@ -60,7 +74,8 @@ impl<F: Family> SockList<F> {
         Ok(())
     }
 
-    /// Takes `sock` out of the list; nothing happens if it is in none. May sleep.
+    /// Takes `sock` out of the list, which must be the one it is in; nothing happens if it is in
+    /// none. May sleep.
     pub(crate) fn remove(&self, sock: &Sock<F>) {
         let _writing = self.writers.lock();
         // SAFETY: `writers` is held; the socket is live by the caller's reference, so the count
@@ -68,13 +83,13 @@ impl<F: Family> SockList<F> {
         unsafe { bindings::quic_helper_sk_del_node_init_rcu(sock.as_ptr()) };
     }
 
-    /// The sockets, for as long as the read section lasts. Their counts may be zero already.
+    /// The sockets, for as long as the read section lasts.
     pub(crate) fn iter<'a>(
         &'a self,
         _reading: &'a rcu::Guard,
-    ) -> impl Iterator<Item = &'a Sock<F>> {
+    ) -> impl Iterator<Item = Found<'a, F>> {
         // SAFETY: The result lives as long as the read section.
-        unsafe { self.walk() }
+        unsafe { self.walk() }.map(Found)
     }
 
     /// # Safety

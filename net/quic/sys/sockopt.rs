@@ -166,3 +166,9 @@ impl OptionOut {
         }
     }
 }
+
+/// Overwrites what is secret before its memory goes back.
+pub(crate) fn wipe(secret: &mut [u8]) {
+    // SAFETY: As many bytes as there are.
+    unsafe { bindings::quic_helper_memzero_explicit(secret.as_mut_ptr().cast(), secret.len()) }
+}

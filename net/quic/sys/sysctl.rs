@@ -6,7 +6,11 @@
 //!
 //! C header: [`include/linux/sysctl.h`](srctree/include/linux/sysctl.h)
 
-use super::{bindings, netns::Net};
+use super::{
+    bindings,
+    netns::Net,
+    once::{Once, Taken},
+};
 use core::{
     mem::size_of,
     ptr::{addr_of_mut, NonNull},
@@ -20,6 +24,7 @@ use kernel::{
 
 /// The three limits; the kernel reads and writes them without a lock, a word at a time.
 struct Values {
+    taken: Once,
     mem: Opaque<[c_long; 3]>,
     wmem: Opaque<[c_int; 3]>,
     rmem: Opaque<[c_int; 3]>,
@@ -31,6 +36,7 @@ struct Values {
 unsafe impl Sync for Values {}
 
 static VALUES: Values = Values {
+    taken: Once::new(),
     mem: Opaque::zeroed(),
     wmem: Opaque::zeroed(),
     rmem: Opaque::zeroed(),
@@ -54,12 +60,15 @@ pub(super) unsafe fn attach(prot: *mut bindings::proto) {
 }
 
 /// Keeps the accounting of memory and sockets ready.
-pub(crate) struct Accounting(());
+pub(crate) struct Accounting {
+    _taken: Taken,
+}
 
 impl Accounting {
     /// Takes the defaults from the memory of the machine. Process context.
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: Called once, at module init; the values are `static` and not yet in use.
+        let taken = VALUES.taken.take()?;
+        // SAFETY: The values are `static`, and not in use by another one.
         unsafe {
             bindings::quic_helper_accounting_limits(
                 VALUES.mem.get().cast(),
@@ -68,7 +77,7 @@ impl Accounting {
             );
             to_result(bindings::quic_helper_accounting_init())?;
         }
-        Ok(Self(()))
+        Ok(Self { _taken: taken })
     }
 }
 

@@ -61,11 +61,11 @@ impl SockTimer {
     }
 }
 
-// Connections use them; so do the tests of the socket's guards.
-#[cfg_attr(not(CONFIG_KUNIT), expect(dead_code))]
 impl<F: Family> Held<'_, F> {
     /// Lets the timer go off in `nanoseconds`, rounded up to a jiffy, instead of whenever it was to
     /// go off before. Any context.
+    // Connections will; until then the tests of the guards do.
+    #[cfg_attr(not(CONFIG_IP_QUIC_KUNIT_TEST), expect(dead_code))]
     pub(crate) fn set_timer(&mut self, nanoseconds: u64) {
         let sock = self.sock();
         // SAFETY: A live socket and its timer, which is initialised. The function counts the socket
@@ -76,12 +76,16 @@ impl<F: Family> Held<'_, F> {
         }
     }
 
-    /// The timer shall not go off. A softirq that is waiting for the lock already may still run it.
-    /// Any context.
+    /// The timer shall not go off, and a note that it has done so is torn up. A softirq that waits
+    /// for the lock at this moment may still run it, or leave a note. Any context.
     pub(crate) fn stop_timer(&mut self) {
         let sock = self.sock();
         // SAFETY: As above. Gives up the timer's count if it was pending.
         unsafe { bindings::sk_stop_timer(sock.as_ptr(), sock.timer().timer.get()) }
+        if sock.timer().deferred.xchg(false, Relaxed) {
+            // SAFETY: The note's count is ours, and not the last: the caller has one.
+            unsafe { bindings::quic_helper_sock_put(sock.as_ptr()) }
+        }
     }
 }
 
@@ -101,7 +105,7 @@ unsafe extern "C" fn expired<F: Family>(timer: *mut bindings::timer_list) {
     let sock: &Sock<F> = unsafe { Sock::from_raw(sk.cast()) };
     let keep = match SoftirqGuard::lock(sock) {
         Ok(mut guard) => {
-            F::timeout(&mut guard);
+            F::timeout(&mut guard.held());
             false
         }
         // The note takes over our count, unless there is one already.
@@ -121,9 +125,8 @@ unsafe extern "C" fn expired<F: Family>(timer: *mut bindings::timer_list) {
 pub(super) unsafe extern "C" fn release_cb<F: Family>(sk: *mut bindings::sock) {
     // SAFETY: A live socket.
     let sock: &Sock<F> = unsafe { Sock::from_raw(sk) };
-    // Written with the spinlock held, which is held here as well.
-    if sock.timer().deferred.load(Relaxed) {
-        sock.timer().deferred.store(false, Relaxed);
+    // Set with the spinlock held, which is held here as well; so mostly a look is enough.
+    if sock.timer().deferred.load(Relaxed) && sock.timer().deferred.xchg(false, Relaxed) {
         // SAFETY: `release_sock()` calls this with the spinlock held and `owned` still set, after
         // `SockGuard` has ended its borrow.
         F::timeout(&mut unsafe { Held::<F>::in_callback(sock) });

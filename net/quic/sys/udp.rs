@@ -4,7 +4,7 @@
 //!
 //! C header: [`include/net/udp_tunnel.h`](srctree/include/net/udp_tunnel.h)
 
-use super::{bindings, netns::Net, rcu::RcuArc, skb::Skb};
+use super::{addr, bindings, netns::Net, proto::Family, rcu::RcuArc, skb::Skb, sock::Sock};
 use core::{net::SocketAddr, ptr::NonNull};
 use kernel::{error::to_result, ffi::c_int, prelude::*};
 
@@ -48,49 +48,45 @@ impl Drop for Closing {
 pub(crate) struct BoundSocket(Closing);
 
 impl BoundSocket {
-    /// Binds a socket to `local` and, unless it is 0, to the device `ifindex`. Process context; may
-    /// sleep.
+    /// Binds a socket to `local` and, unless it is 0, to the device `ifindex`, in the namespace of
+    /// `like` and by the rules that its options make. Port 0 is any. Process context; may sleep.
     ///
     /// Errors are those of `bind()` on a UDP socket: `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`,
     /// `ENOMEM` …
-    pub(crate) fn bind(
-        net: &Net,
+    pub(crate) fn bind<F: Family>(
+        like: &Sock<F>,
         local: &SocketAddr,
         ifindex: c_int,
         ipv6_only: bool,
     ) -> Result<Self> {
-        let mut config = bindings::udp_port_cfg {
-            local_udp_port: local.port().to_be(),
-            bind_ifindex: ifindex,
-            ..Default::default()
-        };
-        match local {
-            SocketAddr::V4(v4) => {
-                config.family = bindings::AF_INET as u8;
-                config.__bindgen_anon_1.local_ip.s_addr = u32::from_ne_bytes(v4.ip().octets());
-            }
-            SocketAddr::V6(v6) => {
-                config.family = bindings::AF_INET6 as u8;
-                config.__bindgen_anon_1.local_ip6.in6_u.u6_addr8 = v6.ip().octets();
-                config.set_ipv6_v6only(u32::from(ipv6_only));
-            }
-        }
-        config.set_use_udp_checksums(1);
-        config.set_use_udp6_tx_checksums(1);
-        config.set_use_udp6_rx_checksums(1);
-
+        let (bytes, len) = addr::emit(local);
         let mut socket = core::ptr::null_mut();
         // SAFETY: All arguments are valid; on success `socket` is ours.
         to_result(unsafe {
-            bindings::quic_helper_udp_open(net.as_ptr(), &mut config, &mut socket)
+            bindings::quic_helper_udp_bind(
+                like.as_ptr(),
+                bytes.as_ptr().cast(),
+                len as c_int,
+                ifindex,
+                ipv6_only,
+                &mut socket,
+            )
         })?;
         NonNull::new(socket)
             .map(|socket| Self(Closing(socket)))
             .ok_or(EINVAL)
     }
 
+    /// The port in use.
+    pub(crate) fn port(&self) -> u16 {
+        // SAFETY: The socket is valid.
+        u16::from_be(unsafe { bindings::quic_helper_udp_port(self.0 .0.as_ptr()) })
+    }
+
     /// From now on the packets go to `receiver`.
     pub(crate) fn attach<R: Receiver>(self, net: &Net, receiver: RcuArc<R>) -> UdpSocket<R> {
+        // The low bits of `sk_user_data` are flags.
+        const { assert!(core::mem::align_of::<R>() >= 8) };
         // SAFETY: A valid socket. The receiver outlives it by a grace period, as `UdpSocket` owns a
         // count of it and drops it last.
         unsafe {
