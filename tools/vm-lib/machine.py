@@ -24,7 +24,7 @@ from kernel import hash_of, run
 
 # A guest that is not up after this long will not come up. On an idle machine
 # it takes 5 s, ten times that when several VMs share a core.
-BOOT_SECONDS = 240
+BOOT_SECONDS = 900
 # Without PM timer the kernel checks its APIC timer against the emulated interval
 # timer. On a busy host that one loses ticks, and the guest is left with a clock of
 # 4 ms, in which no timing test means anything. Then another boot may fare better.
