@@ -32,3 +32,4 @@ pub mod role;
 pub mod stream_id;
 pub mod time;
 pub mod varint;
+pub mod version;
