@@ -145,16 +145,18 @@ impl<'a> Reader<'a> {
 /// Writes to the front of a buffer. A failed write leaves the position where it was.
 #[derive(Debug)]
 pub struct Writer<'a> {
-    // INVARIANT: `at <= buffer.len()`.
+    // INVARIANT: `at <= end <= buffer.len()`.
     buffer: &'a mut [u8],
     at: usize,
+    end: usize,
 }
 
 impl<'a> Writer<'a> {
     /// A writer at the first byte of `buffer`.
     #[inline]
     pub fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, at: 0 }
+        let end = buffer.len();
+        Self { buffer, at: 0, end }
     }
 
     /// How many bytes have been written.
@@ -166,7 +168,7 @@ impl<'a> Writer<'a> {
     /// How many bytes can still be written.
     #[inline]
     pub fn remaining(&self) -> usize {
-        self.buffer.len().saturating_sub(self.at)
+        self.end.saturating_sub(self.at)
     }
 
     /// What has been written.
@@ -194,6 +196,21 @@ impl<'a> Writer<'a> {
         self.at = self.at.min(position);
     }
 
+    /// Keeps the last `len` of the remaining bytes free until [`Self::release`].
+    #[inline]
+    pub fn hold_back(&mut self, len: usize) -> Result<(), Full> {
+        // INVARIANT: `end` stays at or behind `at`, and falls.
+        self.end = self.end.checked_sub(len).filter(|&end| end >= self.at).ok_or(Full)?;
+        Ok(())
+    }
+
+    /// Gives back what [`Self::hold_back`] kept.
+    #[inline]
+    pub fn release(&mut self, len: usize) {
+        // INVARIANT: The buffer ends there at the latest.
+        self.end = self.end.saturating_add(len).min(self.buffer.len());
+    }
+
     /// Runs `body`, and takes back what it wrote if it fails.
     #[inline]
     pub fn whole(&mut self, body: impl FnOnce(&mut Self) -> Result<(), Full>) -> Result<(), Full> {
@@ -217,11 +234,11 @@ impl<'a> Writer<'a> {
     pub fn array<const N: usize>(&mut self, array: [u8; N]) -> Result<(), Full> {
         let room = self
             .buffer
-            .get_mut(self.at..)
+            .get_mut(self.at..self.end)
             .and_then(|room| room.first_chunk_mut::<N>())
             .ok_or(Full)?;
         *room = array;
-        // INVARIANT: There were `N` bytes after `at`.
+        // INVARIANT: There were `N` bytes between `at` and `end`.
         self.at = self.at.wrapping_add(N);
         Ok(())
     }
@@ -236,10 +253,10 @@ impl<'a> Writer<'a> {
     /// Leaves the next `len` bytes as they are and returns them, for the caller to fill.
     #[inline]
     pub fn skip(&mut self, len: usize) -> Result<&mut [u8], Full> {
-        let end = self.at.checked_add(len).ok_or(Full)?;
-        let room = self.buffer.get_mut(self.at..end).ok_or(Full)?;
-        // INVARIANT: The buffer reaches to `end`.
-        self.at = end;
+        let room = self.buffer.get_mut(self.at..self.end).ok_or(Full)?;
+        let (room, _) = room.split_at_mut_checked(len).ok_or(Full)?;
+        // INVARIANT: There were `len` bytes between `at` and `end`.
+        self.at = self.at.wrapping_add(len);
         Ok(room)
     }
 
@@ -320,6 +337,25 @@ mod tests {
         assert_eq!(writer.u8(0), Err(Full));
         assert_eq!(writer.written(), &[1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(writer.written_mut(6), &[7, 8]);
+    }
+
+    #[test]
+    fn held_back_bytes_stay_free() {
+        let mut buffer = [0; 8];
+        let mut writer = Writer::new(&mut buffer);
+        writer.u16(1).unwrap();
+        assert_eq!(writer.hold_back(7), Err(Full));
+        assert_eq!(writer.hold_back(usize::MAX), Err(Full));
+        writer.hold_back(4).unwrap();
+        assert_eq!(writer.remaining(), 2);
+        assert_eq!(writer.bytes(&[0; 3]), Err(Full));
+        assert_eq!(writer.u32(2), Err(Full));
+        writer.u16(2).unwrap();
+        writer.release(4);
+        writer.u32(3).unwrap();
+        writer.release(usize::MAX);
+        assert_eq!(writer.remaining(), 0);
+        assert_eq!(buffer, [0, 1, 0, 2, 0, 0, 0, 3]);
     }
 
     #[test]

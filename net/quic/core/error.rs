@@ -118,11 +118,7 @@ impl fmt::Debug for TransportErrorCode {
 impl TransportError {
     /// An error caused by a frame of type `frame`, 0 for none.
     pub const fn new(code: TransportErrorCode, frame: u64, reason: &'static str) -> Self {
-        Self {
-            code,
-            frame,
-            reason,
-        }
+        Self { code, frame, reason }
     }
 
     /// PROTOCOL_VIOLATION that no frame caused.
@@ -158,27 +154,16 @@ mod tests {
         assert_eq!(unexpected_message.alert(), Some(10));
         assert_eq!(TransportErrorCode::crypto(255).alert(), Some(255));
         assert_eq!(TransportErrorCode::PROTOCOL_VIOLATION.alert(), None);
-        assert_eq!(
-            TransportErrorCode::new(VarInt::from_u32(0x200)).alert(),
-            None
-        );
+        assert_eq!(TransportErrorCode::new(VarInt::from_u32(0x200)).alert(), None);
     }
 
     #[test]
     fn codes_have_names() {
         for code in 0..=0x11 {
-            assert!(TransportErrorCode::new(VarInt::from_u32(code))
-                .name()
-                .is_some());
+            assert!(TransportErrorCode::new(VarInt::from_u32(code)).name().is_some());
         }
-        assert_eq!(
-            format!("{:?}", TransportErrorCode::crypto(120)),
-            "CRYPTO_ERROR(120)"
-        );
-        assert_eq!(
-            format!("{:?}", TransportErrorCode::new(VarInt::from_u32(0x3e))),
-            "0x3e"
-        );
+        assert_eq!(format!("{:?}", TransportErrorCode::crypto(120)), "CRYPTO_ERROR(120)");
+        assert_eq!(format!("{:?}", TransportErrorCode::new(VarInt::from_u32(0x3e))), "0x3e");
         let error = TransportError::protocol_violation("reserved bits");
         assert_eq!(format!("{error}"), "PROTOCOL_VIOLATION: reserved bits");
     }

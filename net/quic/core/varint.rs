@@ -114,11 +114,7 @@ impl<'a> Reader<'a> {
     fn varint_at_the_end(&mut self) -> Result<VarInt, Truncated> {
         let first = *self.rest().first().ok_or(Truncated)?;
         let mut value = u64::from(first & 0x3f);
-        for &byte in self
-            .bytes(1_usize.wrapping_shl(u32::from(first >> 6)))?
-            .iter()
-            .skip(1)
-        {
+        for &byte in self.bytes(1_usize.wrapping_shl(u32::from(first >> 6)))?.iter().skip(1) {
             value = value << 8 | u64::from(byte);
         }
         // INVARIANT: Six bits of the first byte, and at most seven bytes after it.
@@ -197,10 +193,7 @@ impl TryFrom<usize> for VarInt {
     type Error = TooLarge;
 
     fn try_from(value: usize) -> Result<Self, TooLarge> {
-        u64::try_from(value)
-            .ok()
-            .and_then(Self::new)
-            .ok_or(TooLarge)
+        u64::try_from(value).ok().and_then(Self::new).ok_or(TooLarge)
     }
 }
 
@@ -218,10 +211,7 @@ mod tests {
     #[test]
     fn vectors_of_rfc_9000_appendix_a_1() {
         for (encoding, value) in [
-            (
-                &[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c][..],
-                151_288_809_941_952_652,
-            ),
+            (&[0xc2, 0x19, 0x7c, 0x5e, 0xff, 0x14, 0xe8, 0x8c][..], 151_288_809_941_952_652),
             (&[0x9d, 0x7f, 0x3e, 0x7d], 494_878_333),
             (&[0x7b, 0xbd], 15_293),
             (&[0x25], 37),
@@ -232,11 +222,7 @@ mod tests {
             writer.varint(VarInt::new(value).unwrap()).unwrap();
             assert_eq!(writer.written(), encoding);
         }
-        assert_eq!(
-            decode(&[0x40, 0x25]),
-            Ok((37, 2)),
-            "not the shortest, and legal"
-        );
+        assert_eq!(decode(&[0x40, 0x25]), Ok((37, 2)), "not the shortest, and legal");
     }
 
     #[test]
@@ -257,10 +243,7 @@ mod tests {
             let mut writer = Writer::new(&mut buffer[..size]);
             writer.varint(value).unwrap();
             assert_eq!(writer.position(), size);
-            assert_eq!(
-                Writer::new(&mut [0; 8][..size - 1]).varint(value),
-                Err(Full)
-            );
+            assert_eq!(Writer::new(&mut [0; 8][..size - 1]).varint(value), Err(Full));
         }
         assert_eq!(VarInt::new(1 << 62), None);
         assert_eq!(VarInt::saturating(u64::MAX), VarInt::MAX);

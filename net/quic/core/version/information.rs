@@ -87,9 +87,9 @@ impl VersionInformation {
         match sender {
             // RFC 9368 §4: If a server receives Version Information where the Chosen Version is not included in
             // Available Versions, it MUST treat it as a parsing failure.
-            Role::Client if !chosen_is_available => Err(TransportError::transport_parameter(
-                "chosen version is not available",
-            )),
+            Role::Client if !chosen_is_available => {
+                Err(TransportError::transport_parameter("chosen version is not available"))
+            }
             // RFC 9368 §3: The version in the Chosen Version field is not necessarily included in this list […] the
             // Available Versions field MAY be empty.
             Role::Client | Role::Server => Ok(this),
@@ -98,10 +98,7 @@ impl VersionInformation {
 
     /// How many bytes [`Self::emit`] writes, `grease` included.
     pub fn size(&self, grease: Option<Version>) -> usize {
-        let versions = self
-            .available()
-            .count()
-            .saturating_add(usize::from(grease.is_some()));
+        let versions = self.available().count().saturating_add(usize::from(grease.is_some()));
         versions.saturating_add(1).saturating_mul(4)
     }
 
@@ -133,10 +130,7 @@ mod tests {
     use SupportedVersion::{V1, V2};
 
     fn wire(versions: &[u32]) -> Vec<u8> {
-        versions
-            .iter()
-            .flat_map(|version| version.to_be_bytes())
-            .collect()
+        versions.iter().flat_map(|version| version.to_be_bytes()).collect()
     }
 
     #[test]
@@ -146,10 +140,7 @@ mod tests {
         assert_eq!(information.chosen, Version::V1);
         assert_eq!(information.available().collect::<Vec<_>>(), [V1, V2]);
         assert!(information.offers(V2));
-        assert_eq!(
-            information,
-            VersionInformation::new(Version::V1, &[V1, V2, V1])
-        );
+        assert_eq!(information, VersionInformation::new(Version::V1, &[V1, V2, V1]));
     }
 
     #[test]
@@ -186,10 +177,7 @@ mod tests {
             information.emit(&mut writer, grease).unwrap();
             assert_eq!(writer.position(), information.size(grease));
             for role in [Role::Client, Role::Server] {
-                assert_eq!(
-                    VersionInformation::parse(writer.written(), role),
-                    Ok(information)
-                );
+                assert_eq!(VersionInformation::parse(writer.written(), role), Ok(information));
             }
         }
         let mut short = [0; 15];

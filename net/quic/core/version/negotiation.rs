@@ -43,10 +43,8 @@ pub fn answer_negotiation_packet(
     }
     // RFC 9368 §2.1: the client SHALL search for a version it supports in the list provided by the server. If it
     // doesn't find one, it SHALL abort the connection attempt.
-    preferred(preference, |version| {
-        offered.clone().any(|offered| offered == version.wire())
-    })
-    .map_or(NegotiationAnswer::Abort, NegotiationAnswer::Retry)
+    preferred(preference, |version| offered.clone().any(|offered| offered == version.wire()))
+        .map_or(NegotiationAnswer::Abort, NegotiationAnswer::Retry)
 }
 
 /// The version in which a server goes on with a connection that the client started in `chosen`.
@@ -77,9 +75,7 @@ pub fn check_client(
     // RFC 9368 §4: the server MUST validate that the client's Chosen Version matches the version in use for the
     // connection. If the two differ, the server MUST close the connection with a version negotiation error.
     if client.chosen != in_use.wire() {
-        return Err(TransportError::version_negotiation(
-            "chosen version is not the one in use",
-        ));
+        return Err(TransportError::version_negotiation("chosen version is not the one in use"));
     }
     Ok(())
 }
@@ -129,9 +125,7 @@ impl ClientNegotiation<'_> {
         // RFC 9368 §4: if the client reacted to a Version Negotiation packet and the server's Available Versions field
         // is empty, the client MUST close the connection with a version negotiation error.
         if server.is_empty {
-            return Err(TransportError::version_negotiation(
-                "server lists no versions",
-            ));
+            return Err(TransportError::version_negotiation("server lists no versions"));
         }
         // RFC 9368 §4: the client would have selected the same version if it received a Version Negotiation packet
         // that listed the versions in the server's Available Versions field, plus the Negotiated Version. If the
@@ -152,9 +146,7 @@ impl ClientNegotiation<'_> {
         // RFC 9368 §4: If a client has reacted to a Version Negotiation packet and the server's Version Information
         // was missing, the client MUST close the connection with a version negotiation error.
         if self.after_negotiation_packet {
-            return Err(TransportError::version_negotiation(
-                "version_information is missing",
-            ));
+            return Err(TransportError::version_negotiation("version_information is missing"));
         }
         // Without it, nothing authenticates that the server left the version of the client.
         let chosen = self.sent.map(|sent| sent.chosen);
@@ -171,10 +163,7 @@ fn preferred(
     preference: &[SupportedVersion],
     acceptable: impl Fn(SupportedVersion) -> bool,
 ) -> Option<SupportedVersion> {
-    preference
-        .iter()
-        .copied()
-        .find(|&version| acceptable(version))
+    preference.iter().copied().find(|&version| acceptable(version))
 }
 
 #[cfg(test)]
@@ -194,30 +183,10 @@ mod tests {
                 &[Version::V1, Version::V2][..],
                 NegotiationAnswer::Retry(V2),
             ),
-            (
-                &[V1, V2],
-                reserved,
-                &[Version::V1, Version::V2],
-                NegotiationAnswer::Retry(V1),
-            ),
-            (
-                &[V2, V1],
-                Version::V2,
-                &[unknown, Version::V1],
-                NegotiationAnswer::Retry(V1),
-            ),
-            (
-                &[V2, V1],
-                Version::V1,
-                &[Version::V1, Version::V2],
-                NegotiationAnswer::Ignore,
-            ),
-            (
-                &[V1],
-                Version::V1,
-                &[Version::V2, reserved],
-                NegotiationAnswer::Abort,
-            ),
+            (&[V1, V2], reserved, &[Version::V1, Version::V2], NegotiationAnswer::Retry(V1)),
+            (&[V2, V1], Version::V2, &[unknown, Version::V1], NegotiationAnswer::Retry(V1)),
+            (&[V2, V1], Version::V1, &[Version::V1, Version::V2], NegotiationAnswer::Ignore),
+            (&[V1], Version::V1, &[Version::V2, reserved], NegotiationAnswer::Abort),
             (&[V1], Version::V1, &[], NegotiationAnswer::Abort),
         ] {
             assert_eq!(
@@ -254,70 +223,22 @@ mod tests {
         let server = VersionInformation::new;
         // What was sent, what the server answered in, whether after a VN packet, what the server says, the verdict.
         for (sent, negotiated, after, said, valid) in [
-            (
-                Some(sent_both),
-                V2,
-                false,
-                Some(server(Version::V2, &[V1, V2])),
-                true,
-            ),
-            (
-                Some(sent_both),
-                V1,
-                false,
-                Some(server(Version::V1, &[])),
-                true,
-            ),
+            (Some(sent_both), V2, false, Some(server(Version::V2, &[V1, V2])), true),
+            (Some(sent_both), V1, false, Some(server(Version::V1, &[])), true),
             (Some(sent_both), V1, false, None, true),
             (None, V1, false, None, true),
-            (
-                Some(sent_both),
-                V1,
-                true,
-                Some(server(Version::V1, &[V1])),
-                true,
-            ),
+            (Some(sent_both), V1, true, Some(server(Version::V1, &[V1])), true),
             // Fully Deployed Versions need not hold the negotiated one.
-            (
-                Some(sent_both),
-                V2,
-                true,
-                Some(server(Version::V2, &[V1])),
-                true,
-            ),
+            (Some(sent_both), V2, true, Some(server(Version::V2, &[V1])), true),
             // The server chose one thing and said another.
-            (
-                Some(sent_both),
-                V1,
-                false,
-                Some(server(Version::V2, &[V1, V2])),
-                false,
-            ),
+            (Some(sent_both), V1, false, Some(server(Version::V2, &[V1, V2])), false),
             // It took what was not offered.
-            (
-                Some(sent_v1),
-                V2,
-                false,
-                Some(server(Version::V2, &[V1, V2])),
-                false,
-            ),
+            (Some(sent_v1), V2, false, Some(server(Version::V2, &[V1, V2])), false),
             // It left the original version without authenticating that.
             (Some(sent_both), V2, false, None, false),
             // Somebody forged the Version Negotiation packet: the server speaks the better version.
-            (
-                Some(sent_both),
-                V1,
-                true,
-                Some(server(Version::V1, &[V1, V2])),
-                false,
-            ),
-            (
-                Some(sent_both),
-                V1,
-                true,
-                Some(server(Version::V1, &[])),
-                false,
-            ),
+            (Some(sent_both), V1, true, Some(server(Version::V1, &[V1, V2])), false),
+            (Some(sent_both), V1, true, Some(server(Version::V1, &[])), false),
             (Some(sent_both), V1, true, None, false),
         ] {
             let negotiation = ClientNegotiation {
