@@ -27,9 +27,14 @@
 )]
 
 pub mod bytes;
+pub mod cid;
+pub mod crypto;
 pub mod error;
+pub mod packet;
 pub mod role;
 pub mod stream_id;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod varint;
 pub mod version;
