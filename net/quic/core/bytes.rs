@@ -14,7 +14,7 @@ pub struct Truncated;
 pub struct Full;
 
 /// Reads from the front of a slice. A failed read leaves the position where it was.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -133,6 +133,13 @@ impl<'a> Reader<'a> {
         let bytes = ahead.bytes(len)?;
         *self = ahead;
         Ok(bytes)
+    }
+
+    /// A reader of what `later`, a clone that has read on, has read since.
+    #[inline]
+    pub(crate) fn up_to(&self, later: &Self) -> Self {
+        let read = self.rest.len().saturating_sub(later.rest.len());
+        Self { rest: self.rest.get(..read).unwrap_or_default() }
     }
 
     /// Advances past the first `len` bytes, all of them if there are fewer.

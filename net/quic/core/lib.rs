@@ -30,6 +30,7 @@ pub mod bytes;
 pub mod cid;
 pub mod crypto;
 pub mod error;
+pub mod frame;
 pub mod packet;
 pub mod role;
 pub mod stream_id;
