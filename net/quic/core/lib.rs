@@ -37,5 +37,6 @@ pub mod stream_id;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod transport_parameters;
 pub mod varint;
 pub mod version;
