@@ -28,6 +28,7 @@
 
 pub mod bytes;
 pub mod cid;
+pub mod client_hello;
 pub mod crypto;
 pub mod error;
 pub mod frame;
