@@ -38,6 +38,7 @@ pub mod stream_id;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod token;
 pub mod transport_parameters;
 pub mod varint;
 pub mod version;
