@@ -134,7 +134,8 @@ impl<'a> Ack<'a> {
 
     /// Writes the frame with all of its ranges.
     pub(super) fn emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
-        let all = self.ranges().count();
+        // `Iterator::count` adds with an overflow check.
+        let all = self.ranges().fold(0_usize, |count, _| count.saturating_add(1));
         writer.whole(|writer| match emit_ack(writer, self.delay, self.ecn, self.ranges())? {
             written if written == all => Ok(()),
             _ => Err(Full),

@@ -57,26 +57,10 @@ impl VersionInformation {
     /// Fails with TRANSPORT_PARAMETER_ERROR.
     pub fn parse(value: &[u8], sender: Role) -> Result<Self, TransportError> {
         let mut reader = Reader::new(value);
-        let mut next = || -> Result<Version, TransportError> {
-            let number = reader.u32().map_err(|_| {
-                // RFC 9368 §4: If that leads to a parsing failure (for example, if it is too short or if its length is
-                // not divisible by four), then the endpoint MUST close the connection […] TRANSPORT_PARAMETER_ERROR.
-                TransportError::transport_parameter("version_information not in whole versions")
-            })?;
-            // RFC 9368 §4: If an endpoint receives a Chosen Version equal to zero, or any Available Version equal to
-            // zero, it MUST treat it as a parsing failure.
-            if number == 0 {
-                return Err(TransportError::transport_parameter(
-                    "version_information with version zero",
-                ));
-            }
-            Ok(Version::new(number))
-        };
-
-        let mut this = Self::new(next()?, &[]);
+        let mut this = Self::new(read_version(&mut reader)?, &[]);
         let mut chosen_is_available = false;
-        for _ in 0..value.len().saturating_sub(4).div_ceil(4) {
-            let version = next()?;
+        while !reader.is_empty() {
+            let version = read_version(&mut reader)?;
             this.is_empty = false;
             chosen_is_available |= version == this.chosen;
             if let Some(version) = version.supported() {
@@ -98,8 +82,8 @@ impl VersionInformation {
 
     /// How many bytes [`Self::emit`] writes, `grease` included.
     pub fn size(&self, grease: Option<Version>) -> usize {
-        let versions = self.available().count().saturating_add(usize::from(grease.is_some()));
-        versions.saturating_add(1).saturating_mul(4)
+        let size = self.available().fold(4_usize, |size, _| size.saturating_add(4));
+        size.saturating_add(if grease.is_some() { 4 } else { 0 })
     }
 
     /// Writes the value of the parameter; `grease` is a reserved version to add to the Available Versions.
@@ -120,6 +104,20 @@ impl VersionInformation {
         if let Some(free) = self.available.iter_mut().find(|slot| slot.is_none()) {
             *free = Some(version);
         }
+    }
+}
+
+fn read_version(reader: &mut Reader<'_>) -> Result<Version, TransportError> {
+    // RFC 9368 §4: If that leads to a parsing failure (for example, if it is too short or if its length is not divisible
+    // by four), then the endpoint MUST close the connection […] TRANSPORT_PARAMETER_ERROR.
+    let number = reader.u32().map_err(|_| {
+        TransportError::transport_parameter("version_information not in whole versions")
+    })?;
+    // RFC 9368 §4: If an endpoint receives a Chosen Version equal to zero, or any Available Version equal to zero, it MUST
+    // treat it as a parsing failure.
+    match number {
+        0 => Err(TransportError::transport_parameter("version_information with version zero")),
+        _ => Ok(Version::new(number)),
     }
 }
 
