@@ -150,6 +150,8 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes to the front of a buffer. A failed write leaves the position where it was.
+///
+/// What is behind the position is undefined: a buffer is filled from its start.
 #[derive(Debug)]
 pub struct Writer<'a> {
     // INVARIANT: `at <= end <= buffer.len()`.

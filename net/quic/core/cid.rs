@@ -52,6 +52,18 @@ impl ConnectionId {
         self.len == 0
     }
 
+    /// Writes the bytes.
+    #[inline]
+    pub(crate) fn write_bytes(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        let start = writer.position();
+        // Every packet has one, so if there is room, copy without looking at the length, and take back the zeros.
+        if writer.array(self.bytes).is_err() {
+            return writer.bytes(self.as_slice());
+        }
+        writer.rewind(start.saturating_add(self.len()));
+        Ok(())
+    }
+
     /// Reads the length in 8 bits and the bytes: `Ok(None)` if there are more than [`Self::MAX_LEN`].
     #[inline]
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Option<Self>, Truncated> {
@@ -62,7 +74,7 @@ impl ConnectionId {
     #[inline]
     pub(crate) fn write(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         writer.u8(self.len)?;
-        writer.bytes(self.as_slice())
+        self.write_bytes(writer)
     }
 }
 

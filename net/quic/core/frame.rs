@@ -436,7 +436,11 @@ impl Frame<'_> {
 /// How many bytes of data fit into `room` behind their length, in bytes; `None` if not even the length does.
 #[inline]
 fn capacity(room: usize) -> Option<usize> {
-    // Behind a field of so many bytes, which can give a length of at most `longest`.
-    let behind = |field: usize, longest: usize| Some(room.checked_sub(field)?.min(longest));
-    behind(1, 0x3f).max(behind(2, 0x3fff)).max(behind(4, 0x3fff_ffff))
+    // Behind a field of one, two and four bytes, at most as many as that can give as a length.
+    match room {
+        0 => None,
+        0x01..=0x41 => room.checked_sub(1).map(|data| data.min(0x3f)),
+        0x42..=0x4003 => room.checked_sub(2).map(|data| data.min(0x3fff)),
+        _ => room.checked_sub(4).map(|data| data.min(0x3fff_ffff)),
+    }
 }

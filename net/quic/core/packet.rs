@@ -37,17 +37,18 @@ pub use version_negotiation::VersionNegotiation;
 
 use crate::version::Version;
 
-/// A packet that carries frames.
+/// A packet that carries frames. Each has a bit, so that a set of them is a mask.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
 pub enum PacketType {
     /// RFC 9000 §17.2.2.
-    Initial,
-    /// RFC 9000 §17.2.3.
-    ZeroRtt,
+    Initial = 0x01,
     /// RFC 9000 §17.2.4.
-    Handshake,
+    Handshake = 0x02,
+    /// RFC 9000 §17.2.3.
+    ZeroRtt = 0x04,
     /// RFC 9000 §17.3.1.
-    OneRtt,
+    OneRtt = 0x08,
 }
 
 /// Packets that are numbered and acknowledged together (RFC 9000 §12.3).
@@ -62,6 +63,12 @@ pub enum PacketNumberSpace {
 }
 
 impl PacketType {
+    /// The bit of this type.
+    #[inline]
+    pub(crate) const fn bit(self) -> u8 {
+        self as u8
+    }
+
     /// Which packets it is numbered with.
     #[inline]
     pub const fn space(self) -> PacketNumberSpace {

@@ -102,8 +102,10 @@ impl<'a> Reader<'a> {
         // the next field, without a branch on the length.
         if let Some(ahead) = self.rest().first_chunk::<8>() {
             let word = u64::from_be_bytes(*ahead);
-            let size = 1_usize.wrapping_shl(u32::from(ahead[0] >> 6));
-            let foreign_bits = 64_u32.wrapping_sub(8_u32.wrapping_shl(u32::from(ahead[0] >> 6)));
+            // The cast cuts nothing off: two bits are left.
+            let length_bits = (word >> 62) as u32;
+            let size = 1_usize.wrapping_shl(length_bits);
+            let foreign_bits = 64_u32.wrapping_sub(8_u32.wrapping_shl(length_bits));
             self.advance(size);
             // INVARIANT: The mask leaves 62 bits.
             return Ok(VarInt((word & VarInt::MAX.0).wrapping_shr(foreign_bits)));
@@ -113,11 +115,13 @@ impl<'a> Reader<'a> {
 
     fn varint_at_the_end(&mut self) -> Result<VarInt, Truncated> {
         let first = *self.rest().first().ok_or(Truncated)?;
-        let mut value = u64::from(first & 0x3f);
-        for &byte in self.bytes(1_usize.wrapping_shl(u32::from(first >> 6)))?.iter().skip(1) {
-            value = value << 8 | u64::from(byte);
-        }
-        // INVARIANT: Six bits of the first byte, and at most seven bytes after it.
+        let value = match first >> 6 {
+            0 => u64::from(self.u8()?),
+            1 => u64::from(self.u16()?) & 0x3fff,
+            2 => u64::from(self.u32()?) & 0x3fff_ffff,
+            _ => self.u64()? & VarInt::MAX.0,
+        };
+        // INVARIANT: At most 62 bits are left of it.
         Ok(VarInt(value))
     }
 }

@@ -51,8 +51,8 @@ impl<K: PacketKey> PacketProtection<K> {
     #[inline]
     fn nonce(&self, number: PacketNumber) -> Nonce {
         let mut nonce = self.iv.0;
-        for (byte, number) in nonce.iter_mut().skip(4).zip(number.get().to_be_bytes()) {
-            *byte ^= number;
+        if let Some(low) = nonce.last_chunk_mut::<8>() {
+            *low = (u64::from_be_bytes(*low) ^ number.get()).to_be_bytes();
         }
         nonce
     }

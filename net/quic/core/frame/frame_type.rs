@@ -19,10 +19,13 @@ impl Rule {
     /// No such frame type.
     const UNKNOWN: Self = Self(0);
 
-    const I: u8 = 0x01;
-    const H: u8 = 0x02;
-    const ZERO: u8 = 0x04;
-    const ONE: u8 = 0x08;
+    /// What every STREAM frame follows.
+    pub(super) const STREAM: Self = FrameType::STREAM.find_rule();
+
+    const I: u8 = PacketType::Initial.bit();
+    const H: u8 = PacketType::Handshake.bit();
+    const ZERO: u8 = PacketType::ZeroRtt.bit();
+    const ONE: u8 = PacketType::OneRtt.bit();
     /// Packets containing only frames with this marking are not ack-eliciting.
     const N: u8 = 0x10;
     /// Packets containing only frames with this marking do not count toward bytes in flight.
@@ -39,13 +42,7 @@ impl Rule {
     /// Whether the frame may be in a packet of type `packet_type`.
     #[inline]
     pub(super) const fn permits(self, packet_type: PacketType) -> bool {
-        let packet = match packet_type {
-            PacketType::Initial => Self::I,
-            PacketType::Handshake => Self::H,
-            PacketType::ZeroRtt => Self::ZERO,
-            PacketType::OneRtt => Self::ONE,
-        };
-        self.0 & packet != 0
+        self.0 & packet_type.bit() != 0
     }
 
     /// Whether only a server sends the frame.

@@ -2,6 +2,7 @@
 
 //! [`Frames`]: parses the payload of a packet, frame by frame.
 
+use super::frame_type::Rule;
 use super::{
     datagram, stream, Ack, AckFrequency, ConnectionClose, Crypto, Frame, FrameType, Malformed,
     NewConnectionId, PayloadReader, ResetStream, ResetStreamAt, StopSending, Stream,
@@ -61,9 +62,8 @@ impl<'a, 'r> Frames<'a, 'r> {
     /// A STREAM frame with the type byte `first`.
     #[inline]
     fn stream(&mut self, first: u8) -> Result<Frame<'a>, Malformed> {
-        match self.packet_type {
-            PacketType::OneRtt | PacketType::ZeroRtt => {}
-            PacketType::Initial | PacketType::Handshake => return Err(NOT_PERMITTED),
+        if !Rule::STREAM.permits(self.packet_type) {
+            return Err(NOT_PERMITTED);
         }
         self.reader.fields.skip(1)?;
         Stream::parse(&mut self.reader, first).map(Frame::Stream)

@@ -184,7 +184,7 @@ impl Header<'_> {
     #[inline]
     fn emit_fields(&self, writer: &mut Writer<'_>, length: LengthField) -> Result<(), Full> {
         match self {
-            Self::Short { dcid, .. } => writer.bytes(dcid.as_slice()),
+            Self::Short { dcid, .. } => dcid.write_bytes(writer),
             Self::Long { packet_type, version, dcid, scid } => {
                 writer.u32(version.wire().get())?;
                 dcid.write(writer)?;
@@ -221,6 +221,17 @@ impl LengthField {
             Self::Two => writer.varint2(length),
             Self::Four => writer.varint4(length),
         }
+    }
+
+    /// Writes the length of `packet` into the field, which lies in front of the packet number at `number_at`.
+    #[inline]
+    fn patch(self, packet: &mut [u8], number_at: usize) -> Result<(), Full> {
+        if self == Self::None {
+            return Ok(());
+        }
+        let length = packet.len().saturating_sub(number_at);
+        let field = number_at.saturating_sub(self.size())..number_at;
+        self.emit(&mut Writer::new(packet.get_mut(field).unwrap_or_default()), length)
     }
 }
 
@@ -306,10 +317,7 @@ impl UnsealedPacket {
 
         let packet = writer.written_mut(self.start);
         let number_at = self.number_at.saturating_sub(self.start);
-        let length = packet.len().saturating_sub(number_at);
-        let length_at = number_at.saturating_sub(self.length.size());
-        let mut patch = Writer::new(packet.get_mut(length_at..number_at).unwrap_or_default());
-        self.length.emit(&mut patch, length).map_err(|_| SealError::TooLong)?;
+        self.length.patch(packet, number_at).map_err(|_| SealError::TooLong)?;
 
         let header_len = self.payload_at.saturating_sub(self.start);
         let (header, payload) =
