@@ -19,6 +19,10 @@ impl ConnectionId {
     // RFC 9000 §17.2: In QUIC version 1, this value MUST NOT exceed 20 bytes.
     pub const MAX_LEN: usize = 20;
 
+    /// The least bytes of the Destination Connection ID that a client makes up for its first Initial packet.
+    // RFC 9000 §7.2: This Destination Connection ID MUST be at least 8 bytes in length.
+    pub const MIN_INITIAL_LEN: usize = 8;
+
     /// The connection ID of no bytes.
     pub const EMPTY: Self = Self { len: 0, bytes: [0; Self::MAX_LEN] };
 

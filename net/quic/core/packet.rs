@@ -37,6 +37,11 @@ pub use version_negotiation::VersionNegotiation;
 
 use crate::version::Version;
 
+/// The least UDP payload of a datagram with an Initial packet of a client, or an ack-eliciting one of a server.
+// RFC 9000 §14.1: A server MUST discard an Initial packet that is carried in a UDP datagram with a payload that is smaller
+// than the smallest allowed maximum datagram size of 1200 bytes.
+pub const MIN_INITIAL_DATAGRAM: usize = 1200;
+
 /// A packet that carries frames. Each has a bit, so that a set of them is a mask.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]

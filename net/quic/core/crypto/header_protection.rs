@@ -116,6 +116,26 @@ mod tests {
     }
 
     #[test]
+    fn mask_covers_what_is_protected_and_nothing_else() {
+        let key = Fixed("00000000000000000000000000000000", "ffffffffff");
+        // Five bits of a short header, four of a long one, and a packet number of one to four bytes.
+        for (first, masked) in [(0x40, 0x5f), (0xc0, 0xcf)] {
+            for len in 0..4_u8 {
+                let mut packet = [0; 21];
+                packet[0] = first | len;
+                protect_header(&key, &mut packet, 1).unwrap();
+                let mut expected = [0; 21];
+                expected[0] = masked ^ len;
+                expected[1..=usize::from(len) + 1].fill(0xff);
+                assert_eq!(packet, expected);
+                let (unmasked, number) = unprotect_header(&key, &mut packet, 1).unwrap();
+                assert_eq!((unmasked, number.value()), (first | len, 0));
+                assert_eq!(packet[1..], [0; 20]);
+            }
+        }
+    }
+
+    #[test]
     fn no_sample_no_change() {
         let key = Fixed("", "");
         let mut packet = hex("4cfe4189655e5cd55c41f69080575d7999c25a5b");

@@ -239,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn labels_of_rfc_9369_section_3_3_2() {
+        // There is no sample of a key update in version 2, so HKDF-Expand-Label by hand.
+        let secret = [0x5e; 32];
+        let traffic = TrafficSecret::new(CipherSuite::Aes128Gcm, V2, &secret).unwrap();
+        let mut next = [0; 48];
+        let label = b"\x00\x20\x0ftls13 quicv2 ku\x00\x01";
+        RustCrypto.hmac(HashAlgorithm::Sha256, &secret, &[label], &mut next);
+        assert_eq!(traffic.next(&RustCrypto).secret.as_slice(), &next[..32]);
+        let v1 = TrafficSecret::new(CipherSuite::Aes128Gcm, V1, &secret).unwrap();
+        assert_ne!(v1.next(&RustCrypto).secret.as_slice(), &next[..32]);
+    }
+
+    #[test]
     fn every_suite_takes_a_secret_of_its_hash() {
         for suite in [
             CipherSuite::Aes128Gcm,

@@ -251,6 +251,25 @@ mod tests {
     }
 
     #[test]
+    fn expansion_is_the_closest_and_the_higher_of_two() {
+        let byte = |value| TruncatedPacketNumber { value, len: 0 };
+        for (largest, value, expanded) in [
+            // The next expected number is 128: 0 and 256 are as close.
+            (127, 0x00, 256),
+            (126, 0x00, 0),
+            // The next expected number is 256: 128 and 384 are as close.
+            (255, 0x80, 384),
+            (255, 0x81, 129),
+        ] {
+            assert_eq!(
+                byte(value).expand(Some(number(largest))),
+                Some(number(expanded)),
+                "{value} after {largest}"
+            );
+        }
+    }
+
+    #[test]
     fn writes_its_bytes() {
         for (len, bytes) in [(0, &[4][..]), (1, &[3, 4]), (2, &[2, 3, 4]), (3, &[1, 2, 3, 4])] {
             let short = number(0x0102_0304).truncate_to(len);

@@ -88,6 +88,20 @@ mod tests {
     }
 
     #[test]
+    fn only_six_bits_of_the_first_byte_are_random() {
+        for (random, first) in [(0x00, 0x40), (0xff, 0x7f), (0xa5, 0x65)] {
+            let mut buffer = [0; MIN_LEN];
+            emit(
+                &mut Writer::new(&mut buffer),
+                &StatelessResetToken::new([0; 16]),
+                &[random; MIN_LEN],
+            )
+            .unwrap();
+            assert_eq!(buffer[..5], [first, random, random, random, random]);
+        }
+    }
+
+    #[test]
     fn every_answer_is_shorter_so_no_loop_lasts() {
         for received in 0..2000 {
             match answer_len(received) {
