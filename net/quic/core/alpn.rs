@@ -113,9 +113,9 @@ impl AlpnList {
     pub fn write_text(&self, text: &mut [u8; MAX_TEXT]) -> usize {
         let mut written: usize = 0;
         let mut rest = text.as_mut_slice();
-        for (i, name) in self.names().enumerate() {
-            let comma: &[u8] = if i == 0 { b"" } else { b"," };
-            for part in [comma, name] {
+        let mut comma: &[u8] = b"";
+        for name in self.names() {
+            for part in [core::mem::replace(&mut comma, b","), name] {
                 let Some((place, tail)) = rest.split_at_mut_checked(part.len()) else {
                     return written;
                 };
@@ -155,8 +155,8 @@ trait TrimSpaces {
 
 impl TrimSpaces for [u8] {
     fn trim_ascii_start_spaces(&self) -> &[u8] {
-        let spaces = self.iter().take_while(|byte| **byte == b' ').count();
-        self.get(spaces..).unwrap_or_default()
+        let start = self.iter().position(|byte| *byte != b' ');
+        start.and_then(|start| self.get(start..)).unwrap_or_default()
     }
 }
 

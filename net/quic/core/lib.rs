@@ -28,4 +28,19 @@
 )]
 
 pub mod alpn;
+pub mod bytes;
+pub mod cid;
+pub mod client_hello;
+pub mod crypto;
+pub mod error;
+pub mod frame;
+pub mod packet;
+pub mod role;
+pub mod stream_id;
+#[cfg(test)]
+mod testing;
 pub mod time;
+pub mod token;
+pub mod transport_parameters;
+pub mod varint;
+pub mod version;
