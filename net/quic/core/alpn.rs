@@ -156,7 +156,9 @@ trait TrimSpaces {
 impl TrimSpaces for [u8] {
     fn trim_ascii_start_spaces(&self) -> &[u8] {
         let start = self.iter().position(|byte| *byte != b' ');
-        start.and_then(|start| self.get(start..)).unwrap_or_default()
+        start
+            .and_then(|start| self.get(start..))
+            .unwrap_or_default()
     }
 }
 

@@ -570,9 +570,9 @@ unsafe extern "C" fn getsockopt<F: Family>(
     let sock = unsafe { sock_of::<F>(sk) };
     if level == F::LEVEL {
         return from_result(|| {
+            let (value, len) = (user_pointer(value.cast()), user_pointer(len.cast()));
             // SAFETY: User pointers are checked when they are used.
-            let option =
-                unsafe { OptionOut::new(user_pointer(value.cast()), user_pointer(len.cast())) }?;
+            let option = unsafe { OptionOut::new(value, len) }?;
             F::get_option(sock, name as u32, &option).map(|()| 0)
         });
     }

@@ -100,7 +100,7 @@ fn same_address_on_another_port(family: Family) {
     second.bind(&family.wildcard(PORT + 1)).succeeds();
 }
 
-/// The UDP socket of [::] takes IPv4 packets as well, so it serves IPv4 addresses.
+/// The UDP socket of `[::]` takes IPv4 packets as well, so it serves IPv4 addresses.
 fn v6_wildcard_covers_v4() {
     let _wildcard = bound(Family::V6, "[::]:4433");
     bound(Family::V4, "0.0.0.0:4433");
