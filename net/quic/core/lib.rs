@@ -26,4 +26,7 @@
     )
 )]
 
+pub mod ranges;
+pub mod rate;
+pub mod rtt;
 pub mod time;
