@@ -26,7 +26,11 @@
     )
 )]
 
+pub mod ack;
+pub mod ecn;
 pub mod ranges;
 pub mod rate;
+pub mod role;
 pub mod rtt;
+pub mod space;
 pub mod time;
