@@ -27,10 +27,15 @@
 )]
 
 pub mod ack;
+pub mod congestion;
 pub mod ecn;
+pub mod loss;
+pub mod pacing;
+pub mod pmtud;
 pub mod ranges;
 pub mod rate;
 pub mod role;
 pub mod rtt;
+pub mod sent;
 pub mod space;
 pub mod time;
