@@ -17,6 +17,10 @@ pub mod cubic;
 pub mod delivery;
 mod hystart;
 pub mod new_reno;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod simulator;
 mod windowed_max;
 
 use crate::rate::Rate;

@@ -123,7 +123,7 @@ impl Bbr {
         self.extra_acked_filter.update(filter_len, self.round_count, extra);
     }
 
-    fn restart_ack_aggregation(&mut self, now: Instant) {
+    pub(super) fn restart_ack_aggregation(&mut self, now: Instant) {
         self.extra_acked_delivered = 0;
         self.extra_acked_interval_start = now;
     }

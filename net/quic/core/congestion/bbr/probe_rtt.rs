@@ -93,7 +93,8 @@ impl Bbr {
             return;
         }
         self.idle_restart = true;
-        self.extra_acked_interval_start = now;
+        // The draft restarts the interval only. What was delivered before it has to go too, else all of it counts as excess.
+        self.restart_ack_aggregation(now);
         if self.state.is_probe_bw() {
             self.set_pacing_rate_with_gain(UNIT);
         } else if self.state == State::ProbeRtt {
