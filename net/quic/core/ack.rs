@@ -112,8 +112,9 @@ impl Receiver {
     }
 
     /// Whether the packet was processed before, or is too old to know. Such a packet is dropped unseen.
+    #[inline]
     pub fn is_duplicate(&self, pn: PacketNumber) -> bool {
-        self.received.contains(pn)
+        self.largest.is_some_and(|largest| pn <= largest) && self.received.contains(pn)
     }
 
     /// A packet was authenticated, is no duplicate, and all its frames were processed.
@@ -161,7 +162,8 @@ impl Receiver {
             // missing packets between.
             DEFAULT_REORDERING => {
                 pn < largest_eliciting
-                    || self.received.first_missing(largest_eliciting, pn).is_some()
+                    || (pn.wrapping_sub(largest_eliciting) > 1
+                        && self.received.first_missing(largest_eliciting, pn).is_some())
             }
             _ => self.is_outside_reordering_window(pn, largest_eliciting.max(pn)),
         }

@@ -15,8 +15,10 @@
 //! | discards keys, gets a Retry, has 0-RTT rejected | [`Recovery::on_space_discarded`], [`Recovery::on_retry`], [`Recovery::on_zero_rtt_rejected`] |
 //! | makes progress in the handshake | the `set_` functions, then [`Recovery::set_loss_detection_timer`] |
 
+mod acked;
 pub mod path;
 pub mod reordering;
+mod search;
 mod skip;
 
 use crate::ecn::{EcnCounts, EcnFeedback};
@@ -25,12 +27,11 @@ use crate::role::Role;
 use crate::sent::{NeverSent, Scanned, SentFlags, SentPacket, SentPackets};
 use crate::space::{PacketNumber, PacketNumberSpace};
 use crate::time::{Duration, Instant};
+use acked::{AckedRun, LateArrivals};
 use kernel::alloc::{AllocError, Flags};
 use path::PathRecovery;
+use search::LossSearch;
 use skip::SkippedNumbers;
-
-/// RFC 9002 §7.6.1: kPersistentCongestionThreshold.
-const PERSISTENT_CONGESTION_THRESHOLD: u32 = 3;
 
 /// RFC 9002 §6.2.1 backs off without a limit but the idle timeout. Here 2^8 periods, and never more than a minute: a path that comes
 /// back is then noticed within a minute, also where the idle timeout is long or off.
@@ -270,7 +271,7 @@ impl<T: Copy + Default> Recovery<T> {
         if !space.sent.has_room(pn) {
             return Err(AllocError);
         }
-        if packet.flags.has(SentFlags::ECT0) {
+        if packet.flags().has(SentFlags::ECT0) {
             space.sent_ect0 = space.sent_ect0.saturating_add(1);
         }
         if packet.is_in_flight() {
@@ -278,11 +279,11 @@ impl<T: Copy + Default> Recovery<T> {
                 space.time_of_last_ack_eliciting = packet.time_sent;
                 space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.saturating_add(1);
             }
-            if let Some(path) = paths.path(packet.path) {
+            if let Some(path) = paths.path(packet.path()) {
                 path.on_packet_sent(&mut packet, flags);
             }
         }
-        space.sent.record(pn, packet)
+        space.sent.record(pn, &packet)
     }
 
     /// A batch is complete: charges the pacer, except for handshake packets, and sets the timer.
@@ -335,12 +336,14 @@ impl<T: Copy + Default> Recovery<T> {
     }
 
     /// DetectAndRemoveAckedPackets(); `None` if nothing is newly acknowledged.
-    fn acknowledge(
+    ///
+    /// Packets that differ in nothing that matters are counted together and settled with their path once.
+    fn acknowledge<P: Paths>(
         &mut self,
         space: PacketNumberSpace,
         ranges: impl IntoIterator<Item = PnRange>,
         now: Instant,
-        paths: &mut impl Paths,
+        paths: &mut P,
         fates: &mut impl Fates<T>,
     ) -> Result<Option<NewlyAcked>, NeverSent> {
         let Space { sent, largest_acked, ack_eliciting_in_flight, newest_acked_sent, .. } =
@@ -355,34 +358,53 @@ impl<T: Copy + Default> Recovery<T> {
             raised: before.is_none_or(|before| largest > before),
             ..NewlyAcked::default()
         };
-        let mut any = false;
+        let mut settle = |run: &AckedRun, paths: &mut P| {
+            if run.packets == 0 {
+                return;
+            }
+            newly.any = true;
+            if run.key.flags().has(SentFlags::ACK_ELICITING) {
+                newly.ack_eliciting = true;
+                *ack_eliciting_in_flight = ack_eliciting_in_flight.saturating_sub(run.packets);
+            }
+            if run.last == largest {
+                newly.largest_sent = Some(run.newest_sent);
+                newly.largest_path = run.key.path();
+            }
+            *newest_acked_sent = (*newest_acked_sent).max(Some(run.newest_sent));
+            if let Some(path) = paths.path(run.key.path()) {
+                path.on_run_acked(run, now);
+            }
+        };
+        let mut late = LateArrivals::default();
         for range in core::iter::once(first).chain(ranges) {
-            sent.acknowledge(range, |pn, packet| {
-                any = true;
-                newly.ack_eliciting |= packet.is_ack_eliciting();
-                if pn == largest {
-                    newly.largest_sent = Some(packet.time_sent);
-                    newly.largest_path = packet.path;
+            sent.acknowledge(range, |packets| {
+                let mut run = AckedRun::EMPTY;
+                for (pn, packet) in packets {
+                    if packet.is_lost() {
+                        late.on_acked(pn, packet, before.unwrap_or(0), now, paths);
+                    } else {
+                        if !run.includes(packet) {
+                            settle(&run, paths);
+                            run = AckedRun::like(packet, paths);
+                        }
+                        run.add(pn, packet);
+                    }
+                    fates.on_acked(space, pn, packet);
                 }
-                *newest_acked_sent = (*newest_acked_sent).max(Some(packet.time_sent));
-                let path = paths.path(packet.path);
-                if packet.is_lost() {
-                    if let Some(path) = path {
-                        path.on_lost_packet_acked(pn, packet, before.unwrap_or(0), now);
-                    }
-                } else {
-                    if packet.is_ack_eliciting() {
-                        *ack_eliciting_in_flight = ack_eliciting_in_flight.saturating_sub(1);
-                    }
-                    if let Some(path) = path {
-                        path.on_packet_acked(packet, now);
-                    }
-                }
-                fates.on_acked(space, pn, packet);
+                settle(&run, paths);
             })?;
         }
+        if late.any {
+            newly.any = true;
+            newly.ack_eliciting |= late.ack_eliciting;
+            if let Some((path, time_sent)) = late.newest.filter(|_| late.largest == Some(largest)) {
+                newly.largest_path = path;
+                newly.largest_sent = Some(time_sent);
+            }
+        }
         *largest_acked = before.max(Some(largest));
-        Ok(Some(newly).filter(|_| any))
+        Ok(Some(newly).filter(|newly| newly.any))
     }
 
     /// RFC 9002 §5.1: a sample if the largest acknowledged packet is newly acknowledged, and some ack-eliciting packet is.
@@ -470,7 +492,7 @@ impl<T: Copy + Default> Recovery<T> {
                 contiguous = false;
                 return false;
             };
-            search.use_path(packet.path, paths);
+            search.use_path(packet.path(), paths);
             // RFC 9002 §A.10: "assumes that there were no sender-induced gaps"; one lies between at most.
             let gap =
                 u64::from(skipped.is_some_and(|skipped| skipped > pn && skipped < largest_acked));
@@ -484,7 +506,7 @@ impl<T: Copy + Default> Recovery<T> {
                 *ack_eliciting_in_flight = ack_eliciting_in_flight.saturating_sub(1);
             }
             search.on_lost(packet);
-            if let Some(path) = paths.path(packet.path) {
+            if let Some(path) = paths.path(packet.path()) {
                 path.on_packet_lost(packet, contiguous, now);
             }
             contiguous = true;
@@ -510,7 +532,7 @@ impl<T: Copy + Default> Recovery<T> {
         };
         let cutoff = now - path.rtt.pto_base().times(2);
         let space = self.space_mut(space);
-        space.sent.forget(cutoff, space.largest_acked.unwrap_or(0));
+        space.sent.forget(cutoff);
     }
 
     /// Sets the timer: SetLossDetectionTimer(), §A.8.
@@ -665,7 +687,7 @@ impl<T: Copy + Default> Recovery<T> {
     ) {
         let space = PacketNumberSpace::ApplicationData;
         self.discard(space, paths, |pn, packet| {
-            let zero_rtt = packet.flags.has(SentFlags::ZERO_RTT);
+            let zero_rtt = packet.flags().has(SentFlags::ZERO_RTT);
             if zero_rtt {
                 fates.on_lost(space, pn, packet);
             }
@@ -688,7 +710,7 @@ impl<T: Copy + Default> Recovery<T> {
                 return false;
             }
             eliciting = eliciting.saturating_add(u64::from(packet.is_ack_eliciting()));
-            if let Some(path) = paths.path(packet.path) {
+            if let Some(path) = paths.path(packet.path()) {
                 path.on_packet_discarded(packet);
             }
             true
@@ -737,90 +759,13 @@ impl<T: Copy + Default> Recovery<T> {
 /// What an ACK frame newly acknowledged.
 #[derive(Default)]
 struct NewlyAcked {
+    any: bool,
     /// The frame raised the largest acknowledged packet number.
     raised: bool,
     ack_eliciting: bool,
     /// When the largest acknowledged packet was sent, if that is newly acknowledged; and where.
     largest_sent: Option<Instant>,
     largest_path: u8,
-}
-
-/// The thresholds of the path of the packets that a search comes across, and its hunt for persistent congestion.
-struct LossSearch {
-    path: Option<u8>,
-    packet_threshold: u16,
-    loss_delay: Duration,
-    /// RFC 9002 §7.6.1: the duration; `None` without an RTT sample.
-    persistent_duration: Option<Duration>,
-    /// Packets sent up to then do not count: before the first RTT sample, or before a packet that was acknowledged in another space.
-    after: Instant,
-    acked_elsewhere: Option<Instant>,
-    max_ack_delay: Duration,
-    /// When the first ack-eliciting packet was sent of those lost without an acknowledged one between.
-    run_start: Option<Instant>,
-    /// The path on which persistent congestion was established.
-    persistent: Option<u8>,
-    now: Instant,
-}
-
-impl LossSearch {
-    const fn new(acked_elsewhere: Option<Instant>, max_ack_delay: Duration, now: Instant) -> Self {
-        Self {
-            path: None,
-            packet_threshold: 0,
-            loss_delay: Duration::ZERO,
-            persistent_duration: None,
-            after: now,
-            acked_elsewhere,
-            max_ack_delay,
-            run_start: None,
-            persistent: None,
-            now,
-        }
-    }
-
-    /// Looks up the path, if it is another one than that of the packet before.
-    fn use_path(&mut self, index: u8, paths: &mut impl Paths) {
-        if self.path == Some(index) {
-            return;
-        }
-        self.path = Some(index);
-        self.run_start = None;
-        let Some(path) = paths.path(index) else {
-            // The path is no more: nothing sent on it will be acknowledged.
-            self.packet_threshold = 0;
-            self.loss_delay = Duration::ZERO;
-            self.persistent_duration = None;
-            return;
-        };
-        self.packet_threshold = path.reordering.packet_threshold();
-        self.loss_delay = path.reordering.loss_delay(path.rtt.recent());
-        // RFC 9002 §7.6.1: includes max_ack_delay irrespective of the space.
-        let period = path.rtt.pto_base() + self.max_ack_delay;
-        self.persistent_duration =
-            path.rtt.first_sample().map(|_| period.times(PERSISTENT_CONGESTION_THRESHOLD));
-        self.after = path.rtt.first_sample().max(self.acked_elsewhere).unwrap_or(self.now);
-    }
-
-    fn on_acked_between(&mut self) {
-        self.run_start = None;
-    }
-
-    /// RFC 9002 §7.6.2: two ack-eliciting packets are lost, none between them is acknowledged, the time between them exceeds the
-    /// duration, and there was an RTT sample before.
-    fn on_lost<T>(&mut self, packet: &SentPacket<T>) {
-        let Some(duration) = self.persistent_duration else {
-            return;
-        };
-        let counts = packet.is_ack_eliciting() && !packet.flags.has(SentFlags::MTU_PROBE);
-        if !counts || packet.time_sent <= self.after {
-            return;
-        }
-        let start = *self.run_start.get_or_insert(packet.time_sent);
-        if packet.time_sent.since(start) > duration {
-            self.persistent = self.path;
-        }
-    }
 }
 
 #[cfg(test)]

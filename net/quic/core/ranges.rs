@@ -81,6 +81,7 @@ impl RangeSet {
     }
 
     /// Inserts `pn` and says whether it is new. In order it takes constant time and no memory.
+    #[inline]
     pub fn insert(&mut self, pn: u64, flags: Flags) -> bool {
         if pn < self.floor {
             return false;
@@ -101,7 +102,8 @@ impl RangeSet {
         let floor = self.floor;
         let len = self.len;
         let slots = self.slots_mut();
-        let gone = slots.iter().take(len).take_while(|range| range.end < floor).count();
+        let gone =
+            slots.get(..len).map_or(0, |ranges| ranges.partition_point(|range| range.end < floor));
         let kept = len.saturating_sub(gone);
         for to in 0..kept {
             let moved = slots.get(to.saturating_add(gone)).copied();
@@ -153,9 +155,10 @@ impl RangeSet {
     fn insert_out_of_order(&mut self, pn: u64, flags: Flags) -> bool {
         // The first range that ends at or behind the packet before `pn`: the only one that can hold or touch it from below.
         let len = self.len;
-        let newer = self.descending().take_while(|range| range.end >= pn.saturating_sub(1)).count();
-        let index = len.saturating_sub(newer);
         let slots = self.slots_mut();
+        let index = slots
+            .get(..len)
+            .map_or(0, |ranges| ranges.partition_point(|range| range.end < pn.saturating_sub(1)));
         let Some((at, above)) = slots.get_mut(index..len).and_then(|slice| slice.split_first_mut())
         else {
             return self.insert_range(index, pn, flags);

@@ -22,6 +22,7 @@ impl Rate {
     pub const MAX: Self = Self(u64::MAX);
 
     /// `bytes` in `span`. No time at all gives [`Rate::MAX`].
+    #[inline]
     pub const fn from_bytes_over(bytes: u64, span: Duration) -> Self {
         match shifted_div(bytes, span.as_nanos()) {
             Some(rate) => Self(rate),
@@ -30,6 +31,7 @@ impl Rate {
     }
 
     /// `bytes` a second, the unit of `SO_MAX_PACING_RATE`; all ones is no limit, as there.
+    #[inline]
     pub const fn from_bytes_per_second(bytes: u64) -> Self {
         if bytes == u64::MAX {
             return Self::MAX;
@@ -38,6 +40,7 @@ impl Rate {
     }
 
     /// In bytes a second, for reports.
+    #[inline]
     pub const fn as_bytes_per_second(self) -> u64 {
         if self.0 == u64::MAX {
             return u64::MAX;
@@ -46,12 +49,14 @@ impl Rate {
     }
 
     /// How many bytes leave in `span`.
+    #[inline]
     pub const fn bytes_in(self, span: Duration) -> u64 {
         let product = (self.0 as u128).wrapping_mul(span.as_nanos() as u128) >> UNIT_SHIFT;
         saturate(product)
     }
 
     /// How long `bytes` take to leave; [`Duration::MAX`] at rate zero.
+    #[inline]
     pub const fn time_for(self, bytes: u64) -> Duration {
         match shifted_div(bytes, self.0) {
             Some(nanos) => Duration::from_nanos(nanos),
@@ -60,6 +65,7 @@ impl Rate {
     }
 
     /// `self * numerator / 2^shift`, for gains written as binary fractions.
+    #[inline]
     pub const fn scaled(self, numerator: u32, shift: u32) -> Self {
         if shift >= u128::BITS {
             return Self::ZERO;
@@ -71,6 +77,7 @@ impl Rate {
 
 /// `numerator * 2^UNIT_SHIFT / denominator` in 64 bits: exact while the product fits, else the shift that does not fit before
 /// the division is done after it. `None` for a zero denominator.
+#[inline]
 const fn shifted_div(numerator: u64, denominator: u64) -> Option<u64> {
     let room = numerator.leading_zeros();
     let before = if room < UNIT_SHIFT { room } else { UNIT_SHIFT };
@@ -85,6 +92,7 @@ const fn shifted_div(numerator: u64, denominator: u64) -> Option<u64> {
 }
 
 /// The low 64 bits, or all ones if there are more.
+#[inline]
 const fn saturate(value: u128) -> u64 {
     if value > u64::MAX as u128 {
         u64::MAX

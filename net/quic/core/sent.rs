@@ -20,6 +20,7 @@
 use crate::ranges::PnRange;
 use crate::space::PacketNumber;
 use crate::time::Instant;
+use core::slice;
 use kernel::alloc::{AllocError, Flags, KVec};
 
 /// The first ring of a space: an ordinary request, and 640 bytes.
@@ -84,25 +85,71 @@ pub struct SentPacket<T> {
     pub content: T,
     /// In bytes, with QUIC's overhead and without that of UDP and IP.
     pub size: u16,
-    /// The delivery snapshot it belongs to, which only its path knows.
-    pub(crate) burst: u16,
-    /// On which path it was sent.
-    pub path: u8,
-    /// Its properties.
-    pub flags: SentFlags,
     state: State,
+    key: Key,
+}
+
+/// The path, flags and burst of a packet in one word, so that packets which agree in them are found by one comparison.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Key(u32);
+
+impl Key {
+    /// Of no packet: it is not in flight.
+    pub(crate) const NONE: Self = Self(0);
+
+    const PATH_SHIFT: u32 = 8;
+    const BURST_SHIFT: u32 = 16;
+
+    fn new(path: u8, flags: SentFlags) -> Self {
+        Self(u32::from(flags.0) | u32::from(path) << Self::PATH_SHIFT)
+    }
+
+    /// The path.
+    pub(crate) const fn path(self) -> u8 {
+        (self.0 >> Self::PATH_SHIFT) as u8
+    }
+
+    /// The flags.
+    pub(crate) const fn flags(self) -> SentFlags {
+        SentFlags(self.0 as u8)
+    }
+
+    /// The delivery snapshot that the packet belongs to.
+    pub(crate) const fn burst(self) -> u16 {
+        (self.0 >> Self::BURST_SHIFT) as u16
+    }
+
+    /// Without the flags that are no concern of the path.
+    pub(crate) fn for_path(self) -> Self {
+        Self(self.0 & !u32::from(SentFlags::HAS_ACK.with(SentFlags::ZERO_RTT).0))
+    }
 }
 
 impl<T> SentPacket<T> {
-    /// A packet of `size` bytes that leaves now.
-    pub const fn new(
-        time_sent: Instant,
-        size: u16,
-        path: u8,
-        flags: SentFlags,
-        content: T,
-    ) -> Self {
-        Self { time_sent, content, size, burst: 0, path, flags, state: State::Outstanding }
+    /// A packet of `size` bytes that leaves now on the path with index `path`.
+    pub fn new(time_sent: Instant, size: u16, path: u8, flags: SentFlags, content: T) -> Self {
+        Self { time_sent, content, size, state: State::Outstanding, key: Key::new(path, flags) }
+    }
+
+    /// On which path it was sent.
+    pub const fn path(&self) -> u8 {
+        self.key.path()
+    }
+
+    /// Its properties.
+    pub const fn flags(&self) -> SentFlags {
+        self.key.flags()
+    }
+
+    /// Path, flags and burst.
+    pub(crate) const fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Joins it to a delivery snapshot.
+    pub(crate) fn set_burst(&mut self, burst: u16) {
+        let rest = self.key.0 & ((1 << Key::BURST_SHIFT) - 1);
+        self.key.0 = rest | u32::from(burst) << Key::BURST_SHIFT;
     }
 
     /// Whether it was declared lost before it was acknowledged.
@@ -112,12 +159,12 @@ impl<T> SentPacket<T> {
 
     /// Whether it elicits an acknowledgment.
     pub const fn is_ack_eliciting(&self) -> bool {
-        self.flags.has(SentFlags::ACK_ELICITING)
+        self.flags().has(SentFlags::ACK_ELICITING)
     }
 
     /// Whether it counts, or counted, towards bytes in flight.
     pub const fn is_in_flight(&self) -> bool {
-        self.flags.has(SentFlags::IN_FLIGHT)
+        self.flags().has(SentFlags::IN_FLIGHT)
     }
 }
 
@@ -128,6 +175,38 @@ enum Slot<T> {
     Acked {
         first: PacketNumber,
     },
+}
+
+impl<T> Slot<T> {
+    fn is(&self, state: State) -> bool {
+        matches!(self, Self::Packet(packet) if packet.state == state)
+    }
+}
+
+/// Packets in a row that are newly acknowledged, ascending.
+#[derive(Debug)]
+pub struct Run<'a, T> {
+    next: PacketNumber,
+    slots: slice::Iter<'a, Slot<T>>,
+}
+
+impl<'a, T> Iterator for Run<'a, T> {
+    type Item = (PacketNumber, &'a SentPacket<T>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let slot = self.slots.next()?;
+            let pn = self.next;
+            self.next = pn.wrapping_add(1);
+            match slot {
+                Slot::Packet(packet) if packet.state != State::Untracked => {
+                    return Some((pn, packet))
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A packet number was acknowledged that was never sent: PROTOCOL_VIOLATION (RFC 9000 §13.1, §21.4).
@@ -148,20 +227,31 @@ pub enum Scanned<'a, T> {
 /// # Invariants
 ///
 /// `slots` has a power of two of elements or none, all initialised. `base <= next`, and `next - base` is at most the number
-/// of slots. Packet number `pn` in `base..next` is in slot `pn` modulo that number. No slot below `first_outstanding` is outstanding.
+/// of slots. Packet number `pn` in `base..next` is in slot `pn` modulo that number. No slot below `first_outstanding` is outstanding,
+/// and none from `acked_end` on is acknowledged. `lost` slots of the ring are remembered as lost.
 #[derive(Debug)]
 pub struct SentPackets<T> {
     slots: KVec<Slot<T>>,
     base: PacketNumber,
     next: PacketNumber,
     first_outstanding: PacketNumber,
+    acked_end: PacketNumber,
     last_skipped: Option<PacketNumber>,
+    lost: u64,
 }
 
 impl<T: Copy + Default> SentPackets<T> {
     /// Nothing sent yet.
     pub const fn new() -> Self {
-        Self { slots: KVec::new(), base: 0, next: 0, first_outstanding: 0, last_skipped: None }
+        Self {
+            slots: KVec::new(),
+            base: 0,
+            next: 0,
+            first_outstanding: 0,
+            acked_end: 0,
+            last_skipped: None,
+            lost: 0,
+        }
     }
 
     /// The next packet number that [`Self::record`] takes, or any above.
@@ -206,48 +296,53 @@ impl<T: Copy + Default> SentPackets<T> {
     }
 
     /// Whether the packet with number `pn` can be the next to be recorded.
+    #[inline]
     pub fn has_room(&self, pn: PacketNumber) -> bool {
-        let Some(span) = pn.checked_add(1).and_then(|after| after.checked_sub(self.base)) else {
-            return false;
-        };
-        pn >= self.next && usize::try_from(span).is_ok_and(|span| span <= self.slots.len())
+        pn >= self.next && pn.wrapping_sub(self.base) < self.slots.len() as u64
     }
 
     /// Remembers the packet with number `pn`, above all before. Numbers in between are left out on purpose.
     ///
     /// Fails without effect if no room was reserved.
-    pub fn record(&mut self, pn: PacketNumber, packet: SentPacket<T>) -> Result<(), AllocError> {
+    #[inline]
+    pub fn record(&mut self, pn: PacketNumber, packet: &SentPacket<T>) -> Result<(), AllocError> {
         if !self.has_room(pn) {
             return Err(AllocError);
         }
         if pn > self.next {
-            self.last_skipped = pn.checked_sub(1);
-            for skipped in self.next..pn {
-                if let Some(slot) = slot_mut(&mut self.slots, skipped) {
-                    *slot = Slot::Packet(SentPacket::default());
-                }
-            }
+            self.skip_to(pn);
         }
-        let tracked = packet.flags.has(SentFlags::IN_FLIGHT);
+        let tracked = packet.flags().has(SentFlags::IN_FLIGHT);
         if let Some(slot) = slot_mut(&mut self.slots, pn) {
             let state = if tracked { State::Outstanding } else { State::Untracked };
-            *slot = Slot::Packet(SentPacket { state, ..packet });
+            *slot = Slot::Packet(SentPacket { state, ..*packet });
         }
         self.next = pn.saturating_add(1);
         if !tracked {
-            self.forget_front(Instant::from_nanos(0), 0);
+            self.forget_front(Instant::from_nanos(0));
         }
         Ok(())
     }
 
-    /// Acknowledges `range` of an ACK frame. `newly` sees each packet that was not acknowledged before, lost ones included, ascending
-    /// between packets that already were.
+    #[cold]
+    fn skip_to(&mut self, pn: PacketNumber) {
+        self.last_skipped = pn.checked_sub(1);
+        for skipped in self.next..pn {
+            if let Some(slot) = slot_mut(&mut self.slots, skipped) {
+                *slot = Slot::Packet(SentPacket::default());
+            }
+        }
+    }
+
+    /// Acknowledges `range` of an ACK frame. `newly` sees the packets that were not acknowledged before, lost ones included, in runs between
+    /// packets that already were.
     ///
-    /// Costs the newly acknowledged packets and a few steps, if ACK frames arrive in order.
+    /// Costs the newly acknowledged packets and a few steps, if ACK frames arrive in order. After an error the connection is closed,
+    /// and what was acknowledged is undefined.
     pub fn acknowledge(
         &mut self,
         range: PnRange,
-        mut newly: impl FnMut(PacketNumber, &SentPacket<T>),
+        mut newly: impl FnMut(Run<'_, T>),
     ) -> Result<(), NeverSent> {
         if range.end >= self.next {
             return Err(NeverSent);
@@ -256,17 +351,22 @@ impl<T: Copy + Default> SentPackets<T> {
         if range.end < lowest {
             return Ok(());
         }
-        let mut first = range.end;
-        let mut at = range.end;
-        loop {
+        let mut first = range.end.saturating_add(1);
+        if range.end >= self.acked_end {
+            // Most frames: everything above what was acknowledged before is new.
+            first = lowest.max(self.acked_end);
+            self.acknowledge_run(first, range.end, &mut newly)?;
+            self.acked_end = range.end.saturating_add(1);
+        }
+        while let Some(at) = first.checked_sub(1).filter(|below| *below >= lowest) {
             first = match self.slot(at) {
                 Some(Slot::Acked { first }) => *first,
-                Some(Slot::Packet(_)) => self.acknowledge_down(lowest, at, &mut newly)?,
+                Some(Slot::Packet(_)) => {
+                    let first = self.run_start(lowest, at);
+                    self.acknowledge_run(first, at, &mut newly)?;
+                    first
+                }
                 None => break,
-            };
-            at = match first.checked_sub(1) {
-                Some(below) if below >= lowest => below,
-                _ => break,
             };
         }
         // Where the next ACK frame, which repeats this range with a higher end, steps over all of it.
@@ -281,40 +381,64 @@ impl<T: Copy + Default> SentPackets<T> {
         Ok(())
     }
 
-    /// Acknowledges the unacknowledged packets from `at` down to `lowest` or to one that is acknowledged; returns the lowest.
-    #[inline]
-    fn acknowledge_down(
-        &mut self,
-        lowest: PacketNumber,
-        at: PacketNumber,
-        newly: &mut impl FnMut(PacketNumber, &SentPacket<T>),
-    ) -> Result<PacketNumber, NeverSent> {
+    /// The lowest packet number, not below `lowest`, from which on nothing up to `at` is acknowledged.
+    fn run_start(&self, lowest: PacketNumber, at: PacketNumber) -> PacketNumber {
         let mut first = at;
-        loop {
-            match self.slot(first) {
-                Some(Slot::Packet(packet)) if packet.state == State::Skipped => {
-                    return Err(NeverSent)
-                }
-                Some(Slot::Packet(_)) if first > lowest => first = first.saturating_sub(1),
-                Some(Slot::Packet(_)) => break,
-                Some(Slot::Acked { .. }) | None => {
-                    first = first.saturating_add(1);
-                    break;
-                }
+        while let Some(below) = first.checked_sub(1).filter(|below| *below >= lowest) {
+            match self.slot(below) {
+                Some(Slot::Packet(_)) => first = below,
+                Some(Slot::Acked { .. }) | None => break,
             }
         }
-        for pn in first..=at {
-            let Some(slot) = slot_mut(&mut self.slots, pn) else {
-                break;
-            };
-            if let Slot::Packet(packet) = slot {
-                if packet.state != State::Untracked {
-                    newly(pn, packet);
-                }
-            }
-            *slot = Slot::Acked { first };
+        first
+    }
+
+    /// Acknowledges the packets from `first` to `last`, none of which was.
+    #[inline]
+    fn acknowledge_run(
+        &mut self,
+        first: PacketNumber,
+        last: PacketNumber,
+        newly: &mut impl FnMut(Run<'_, T>),
+    ) -> Result<(), NeverSent> {
+        if (first..=last).contains(&self.first_outstanding) {
+            self.first_outstanding = last.saturating_add(1);
         }
-        Ok(first)
+        let trapped = self.has_trap();
+        let mask = self.slots.len().wrapping_sub(1);
+        let (start, end) = (first as usize & mask, last as usize & mask);
+        // A run that goes across the end of the ring is two.
+        let (low, high) = self.slots.split_at_mut_checked(start).unwrap_or_default();
+        let length = end.wrapping_sub(start).wrapping_add(1);
+        let runs = match high.get_mut(..length).filter(|_| start <= end) {
+            Some(run) => [run, &mut []],
+            None => [high, low.get_mut(..=end).unwrap_or_default()],
+        };
+        let mut pn = first;
+        for slots in runs {
+            let length = slots.len() as u64;
+            if trapped && slots.iter().any(|slot| slot.is(State::Skipped)) {
+                return Err(NeverSent);
+            }
+            if self.lost > 0 {
+                let late = slots
+                    .iter()
+                    .filter(|slot| slot.is(State::Lost))
+                    .fold(0_u64, |n, _| n.wrapping_add(1));
+                self.lost = self.lost.saturating_sub(late);
+            }
+            newly(Run { next: pn, slots: slots.iter() });
+            for slot in slots {
+                *slot = Slot::Acked { first };
+            }
+            pn = pn.wrapping_add(length);
+        }
+        Ok(())
+    }
+
+    /// Whether some number that was left out has not been forgotten.
+    fn has_trap(&self) -> bool {
+        self.last_skipped.is_some_and(|skipped| skipped >= self.base)
     }
 
     /// Looks for lost packets up to `largest_acked`. `is_lost` sees what is outstanding, ascending, until it calls one not
@@ -332,6 +456,7 @@ impl<T: Copy + Default> SentPackets<T> {
                         break;
                     }
                     packet.state = State::Lost;
+                    self.lost = self.lost.saturating_add(1);
                 }
                 Some(Slot::Acked { .. }) => {
                     is_lost(Scanned::Acked);
@@ -355,21 +480,29 @@ impl<T: Copy + Default> SentPackets<T> {
     /// Forgets what is settled at the old end: acknowledged packets, and lost ones that were sent before `cutoff`.
     ///
     /// RFC 9000 §13.3: information about lost packets can be discarded after a time that adequately allows for reordering.
-    pub fn forget(&mut self, cutoff: Instant, largest_acked: PacketNumber) {
-        self.forget_front(cutoff, largest_acked);
+    pub fn forget(&mut self, cutoff: Instant) {
+        // Below the first that is outstanding there may be lost packets, and numbers left out that may still be a trap.
+        if self.lost == 0 && !self.has_trap() {
+            self.base = self.base.max(self.first_outstanding.min(self.next));
+        }
+        self.forget_front(cutoff);
         if self.is_empty() && self.slots.len() > KEPT {
             self.slots = KVec::new();
         }
     }
 
-    fn forget_front(&mut self, cutoff: Instant, largest_acked: PacketNumber) {
+    fn forget_front(&mut self, cutoff: Instant) {
         while self.base < self.next {
             let settled = match self.slot(self.base) {
                 Some(Slot::Packet(packet)) => match packet.state {
                     State::Outstanding => false,
-                    State::Lost => packet.time_sent < cutoff,
+                    State::Lost if packet.time_sent < cutoff => {
+                        self.lost = self.lost.saturating_sub(1);
+                        true
+                    }
+                    State::Lost => false,
                     // Not before it could have been acknowledged together with its neighbours.
-                    State::Skipped => self.base < largest_acked,
+                    State::Skipped => self.base < self.acked_end,
                     State::Untracked => true,
                 },
                 Some(Slot::Acked { .. }) | None => true,
@@ -390,12 +523,14 @@ impl<T: Copy + Default> SentPackets<T> {
                 }
             }
         }
-        self.forget_front(Instant::from_nanos(0), 0);
+        self.forget_front(Instant::from_nanos(0));
     }
 
-    /// Gives the memory back if nothing is remembered. For a connection that has become idle.
+    /// Gives the memory back if nothing is outstanding; lost packets are forgotten then. For a connection that has become idle.
     pub fn trim(&mut self) {
-        if self.is_empty() {
+        if self.outstanding().next().is_none() {
+            self.base = self.next;
+            self.lost = 0;
             self.slots = KVec::new();
         }
     }

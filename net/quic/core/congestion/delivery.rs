@@ -138,8 +138,12 @@ impl Delivery {
             self.delivered_time = now;
         }
         let newest = self.first.wrapping_add(self.live).wrapping_sub(1);
-        let same = self.live > 0 && self.get(newest).is_some_and(|burst| burst.send_time == now);
-        let number = if same { newest } else { self.open(now, flags).unwrap_or(newest) };
+        if let Some(burst) = self.get_mut(newest).filter(|burst| burst.send_time == now) {
+            burst.packets = burst.packets.saturating_add(1);
+            burst.tx_in_flight = in_flight;
+            return newest;
+        }
+        let number = self.open(now, flags).unwrap_or(newest);
         match self.get_mut(number) {
             Some(burst) => {
                 burst.packets = burst.packets.saturating_add(1);
@@ -150,12 +154,11 @@ impl Delivery {
         }
     }
 
-    /// UpdateRateSample(), the part for each packet.
-    #[inline]
-    pub(crate) fn on_packet_acked(&mut self, size: u16, burst: u16, now: Instant) {
-        self.delivered = self.delivered.saturating_add(u64::from(size));
+    /// UpdateRateSample(), the part for each packet, for some of one burst.
+    pub(crate) fn on_packets_acked(&mut self, bytes: u64, packets: u64, burst: u16, now: Instant) {
+        self.delivered = self.delivered.saturating_add(bytes);
         self.delivered_time = now;
-        self.settle(burst);
+        self.settle(burst, packets);
     }
 
     /// A packet was declared lost. Its snapshot is not needed any more, even if it arrives after all.
@@ -166,16 +169,16 @@ impl Delivery {
             lost: self.lost.saturating_sub(burst.lost),
             is_app_limited: burst.is_app_limited,
         });
-        self.settle(burst);
+        self.settle(burst, 1);
         sample
     }
 
     /// A packet was taken out of the books.
     pub(crate) fn on_packet_discarded(&mut self, burst: u16) {
-        self.settle(burst);
+        self.settle(burst, 1);
     }
 
-    /// GenerateRateSample(), after [`Self::on_packet_acked`] for all packets of an ACK frame and the detection of losses.
+    /// GenerateRateSample(), after [`Self::on_packets_acked`] for all packets of an ACK frame and the detection of losses.
     ///
     /// `min_rtt` rejects intervals that no round trip fits into.
     pub(crate) fn sample(&mut self, newest: Option<Newest>, min_rtt: Duration) -> RateSample {
@@ -280,9 +283,10 @@ impl Delivery {
         }
     }
 
-    fn settle(&mut self, burst: u16) {
+    fn settle(&mut self, burst: u16, packets: u64) {
         if let Some(burst) = self.get_mut(burst) {
-            burst.packets = burst.packets.saturating_sub(1);
+            burst.packets =
+                burst.packets.saturating_sub(u32::try_from(packets).unwrap_or(u32::MAX));
         }
     }
 
@@ -330,7 +334,7 @@ mod tests {
             let now = at(millis * 1000);
             if millis >= 10 {
                 let (time_sent, burst) = sent[millis as usize - 10];
-                delivery.on_packet_acked(1000, burst, now);
+                delivery.on_packets_acked(1000, 1, burst, now);
                 in_flight -= 1000;
                 let sample = delivery.sample(Some(Newest { time_sent, burst }), MIN_RTT);
                 let rate = sample.delivery_rate.as_bytes_per_second();
@@ -352,12 +356,12 @@ mod tests {
             (1..=3).map(|n| delivery.on_packet_sent(at(1), 1000, n * 1000, GFP_ATOMIC)).collect();
         assert_eq!(bursts, [0, 0, 0]);
         assert_eq!(delivery.on_packet_sent(at(2), 1000, 4000, GFP_ATOMIC), 1);
-        delivery.on_packet_acked(1000, 0, at(20_000));
+        delivery.on_packets_acked(1000, 1, 0, at(20_000));
         let loss = delivery.on_packet_lost(1000, 0);
         assert_eq!((loss.lost, loss.tx_in_flight), (1000, 3000));
         assert_eq!(delivery.live, 2);
         delivery.on_packet_discarded(0);
-        delivery.on_packet_acked(1000, 1, at(20_000));
+        delivery.on_packets_acked(1000, 1, 1, at(20_000));
         let sample = delivery.sample(Some(Newest { time_sent: at(2), burst: 1 }), MIN_RTT);
         assert_eq!((sample.delivered, sample.lost, sample.tx_in_flight), (2000, 1000, 4000));
         assert_eq!(delivery.live, 0);
@@ -369,7 +373,7 @@ mod tests {
     fn an_interval_shorter_than_a_round_trip_is_no_sample() {
         let mut delivery = Delivery::new();
         let burst = delivery.on_packet_sent(at(1), 1000, 1000, GFP_ATOMIC);
-        delivery.on_packet_acked(1000, burst, at(9_000));
+        delivery.on_packets_acked(1000, 1, burst, at(9_000));
         let sample = delivery.sample(Some(Newest { time_sent: at(1), burst }), MIN_RTT);
         assert_eq!((sample.delivery_rate, sample.delivered), (Rate::ZERO, 1000));
     }
@@ -380,14 +384,14 @@ mod tests {
         let first = delivery.on_packet_sent(at(1), 1000, 1000, GFP_ATOMIC);
         delivery.mark_app_limited(1000);
         let second = delivery.on_packet_sent(at(2), 1000, 2000, GFP_ATOMIC);
-        delivery.on_packet_acked(1000, first, at(20_000));
+        delivery.on_packets_acked(1000, 1, first, at(20_000));
         assert!(
             !delivery
                 .sample(Some(Newest { time_sent: at(1), burst: first }), MIN_RTT)
                 .is_app_limited
         );
         assert!(delivery.is_app_limited());
-        delivery.on_packet_acked(1000, second, at(20_001));
+        delivery.on_packets_acked(1000, 1, second, at(20_001));
         assert!(
             delivery
                 .sample(Some(Newest { time_sent: at(2), burst: second }), MIN_RTT)
@@ -401,7 +405,7 @@ mod tests {
         let mut delivery = Delivery::new();
         let none = inject::fail_nth(0, || delivery.on_packet_sent(at(1), 1000, 1000, GFP_ATOMIC)).0;
         assert_eq!(none, NO_BURST);
-        delivery.on_packet_acked(1000, none, at(2));
+        delivery.on_packets_acked(1000, 1, none, at(2));
         assert_eq!(
             delivery.sample(Some(Newest { time_sent: at(1), burst: none }), MIN_RTT).delivered,
             0
@@ -438,7 +442,7 @@ mod tests {
                     2 if !open.is_empty() => {
                         let (time, burst) = open.remove(n % open.len());
                         prop_assert_eq!(delivery.get(burst).unwrap().send_time, at(time));
-                        delivery.on_packet_acked(1, burst, at(n as u64));
+                        delivery.on_packets_acked(1, 1, burst, at(n as u64));
                         delivery.sample(None, MIN_RTT);
                     }
                     3 if !open.is_empty() => {

@@ -229,3 +229,15 @@ fn heavy_loss_is_survived() {
         assert!(report.kbit >= 10, "{algorithm:?}: {} kbit/s", report.kbit);
     }
 }
+
+/// Two seconds of darkness in seven, as in the interoperability tests: what is lost is found by probes, and the flow comes back.
+#[test]
+fn outages_are_survived() {
+    let link = Link { outage: secs(2), period: secs(7), queue: 50, ..Link::interop() };
+    for algorithm in ALL {
+        let report = transfer(link.clone(), setup(algorithm, 10 * MEGABYTE));
+        // Light is 5/7 of the time.
+        assert!(report.kbit >= 4800, "{algorithm:?}: {} kbit/s", report.kbit);
+        assert!(report.quic.lost() <= report.dropped + 4, "{algorithm:?}");
+    }
+}

@@ -73,6 +73,10 @@ pub(super) struct Link {
     pub(super) queue: usize,
     /// Packets lost at random, in a million.
     pub(super) loss: u64,
+    /// Nothing gets through in the last so much …
+    pub(super) outage: Duration,
+    /// … of every such period.
+    pub(super) period: Duration,
     /// Packets held back by 4 ms at random, in a million.
     pub(super) reordered: u64,
     /// CE is set above so many queued packets.
@@ -92,6 +96,8 @@ impl Link {
             delay: Duration::from_millis(15),
             queue: 25,
             loss: 0,
+            outage: Duration::ZERO,
+            period: Duration::from_secs(1),
             reordered: 0,
             mark_above: usize::MAX,
             jitter: Duration::from_micros(1200),
@@ -206,7 +212,7 @@ impl Simulator {
                     let time = self.transmission_time(next.size);
                     self.push(self.now + time, Event::Departed);
                 }
-                if self.chance(self.link.loss) {
+                if self.is_out() || self.chance(self.link.loss) {
                     self.dropped += 1;
                     return;
                 }
@@ -224,6 +230,11 @@ impl Simulator {
             }
             Event::Acked(ack) => flows[ack.flow].on_ack(ack, self.now),
         }
+    }
+
+    fn is_out(&self) -> bool {
+        let period = self.link.period.as_nanos();
+        self.now.as_nanos() % period >= period - self.link.outage.as_nanos()
     }
 
     fn enqueue(&mut self, mut packet: Packet) {

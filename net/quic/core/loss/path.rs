@@ -6,12 +6,13 @@
 //! others; a packet remembers its path. [`super::Recovery`] reports them one by one while it goes through an ACK frame, then settles
 //! the frame with the path in the order of RFC 9002 §A.7: round-trip time, ECN, losses, acknowledgments.
 
+use super::acked::AckedRun;
 use super::reordering::Reordering;
-use crate::congestion::delivery::{Delivery, Newest};
+use crate::congestion::delivery::{Delivery, Newest, NO_BURST};
 use crate::congestion::{
     Acked, Algorithm, Config, Congestion, CongestionEvent, Controller, Lost, Rtt,
 };
-use crate::ecn::EcnValidator;
+use crate::ecn::{EcnState, EcnValidator};
 use crate::pacing::{Allowance, Pacer};
 use crate::pmtud::Pmtud;
 use crate::rate::Rate;
@@ -151,6 +152,11 @@ impl PathRecovery {
         })
     }
 
+    /// congestion_recovery_start_time.
+    pub(super) const fn recovery_start(&self) -> Option<Instant> {
+        self.recovery_start
+    }
+
     /// Bytes in flight.
     pub const fn bytes_in_flight(&self) -> u64 {
         self.bytes_in_flight
@@ -252,24 +258,23 @@ impl PathRecovery {
     }
 
     /// A packet that counts leaves.
+    #[inline]
     pub(super) fn on_packet_sent<T>(&mut self, packet: &mut SentPacket<T>, flags: Flags) {
-        if !packet.is_in_flight() {
-            return;
-        }
         if self.bytes_in_flight == 0 {
             self.congestion.on_restart(packet.time_sent, self.delivery.is_app_limited());
         }
         self.bytes_in_flight = self.bytes_in_flight.saturating_add(u64::from(packet.size));
         self.unpaced = self.unpaced.saturating_add(u64::from(packet.size));
-        packet.burst = if self.congestion.wants_samples() {
+        let burst = if self.congestion.wants_samples() {
             self.delivery.on_packet_sent(packet.time_sent, packet.size, self.bytes_in_flight, flags)
         } else {
-            crate::congestion::delivery::NO_BURST
+            NO_BURST
         };
-        if packet.flags.has(SentFlags::ECT0) {
+        packet.set_burst(burst);
+        if packet.flags().has(SentFlags::ECT0) && self.ecn.state() == EcnState::Testing {
             self.ecn.on_packet_sent(packet.time_sent, self.rtt.pto_base());
         }
-        if packet.flags.has(SentFlags::MTU_PROBE) {
+        if packet.flags().has(SentFlags::MTU_PROBE) {
             self.mtu.on_probe_sent(packet.size);
         }
     }
@@ -282,30 +287,29 @@ impl PathRecovery {
         }
     }
 
-    /// A packet in flight was newly acknowledged.
-    #[inline]
-    pub(super) fn on_packet_acked<T>(&mut self, packet: &SentPacket<T>, now: Instant) {
-        let size = u64::from(packet.size);
+    /// Packets in flight were newly acknowledged.
+    pub(super) fn on_run_acked(&mut self, run: &AckedRun, now: Instant) {
         self.has_pending = true;
         let pending = &mut self.pending;
-        let newest = Newest { time_sent: packet.time_sent, burst: packet.burst };
-        if pending.newest.is_none_or(|other| packet.time_sent >= other.time_sent) {
+        let newest = Newest { time_sent: run.newest_sent, burst: run.key.burst() };
+        if pending.newest.is_none_or(|other| newest.time_sent >= other.time_sent) {
             pending.newest = Some(newest);
         }
-        if packet.flags.has(SentFlags::ECT0) {
-            pending.acked_ect0 = pending.acked_ect0.saturating_add(1);
+        if run.key.flags().has(SentFlags::ECT0) {
+            pending.acked_ect0 = pending.acked_ect0.saturating_add(run.packets);
         }
-        self.delivery.on_packet_acked(packet.size, packet.burst, now);
-        if packet.flags.has(SentFlags::MTU_PROBE) {
-            pending.mtu = pending.mtu.max(Some(packet.size));
+        self.delivery.on_packets_acked(run.bytes, run.packets, run.key.burst(), now);
+        if run.key.flags().has(SentFlags::MTU_PROBE) {
+            pending.mtu = pending.mtu.max(Some(run.largest_size));
         } else {
-            pending.largest_acked_size = pending.largest_acked_size.max(packet.size);
+            pending.largest_acked_size = pending.largest_acked_size.max(run.largest_size);
         }
-        pending.acked_bytes = pending.acked_bytes.saturating_add(size);
-        if self.recovery_start.is_none_or(|start| packet.time_sent > start) {
-            pending.acked_outside_recovery = pending.acked_outside_recovery.saturating_add(size);
+        pending.acked_bytes = pending.acked_bytes.saturating_add(run.bytes);
+        if run.outside_recovery {
+            pending.acked_outside_recovery =
+                pending.acked_outside_recovery.saturating_add(run.bytes);
         }
-        self.bytes_in_flight = self.bytes_in_flight.saturating_sub(size);
+        self.bytes_in_flight = self.bytes_in_flight.saturating_sub(run.bytes);
     }
 
     /// A packet that had been declared lost was acknowledged. `largest_acked` is from before.
@@ -317,12 +321,12 @@ impl PathRecovery {
         now: Instant,
     ) {
         self.has_pending = true;
-        if packet.flags.has(SentFlags::ECT0) {
+        if packet.flags().has(SentFlags::ECT0) {
             self.pending.acked_ect0 = self.pending.acked_ect0.saturating_add(1);
         }
         // Its snapshot went with the loss.
-        self.delivery.on_packet_acked(packet.size, crate::congestion::delivery::NO_BURST, now);
-        if packet.flags.has(SentFlags::MTU_PROBE) {
+        self.delivery.on_packets_acked(u64::from(packet.size), 1, NO_BURST, now);
+        if packet.flags().has(SentFlags::MTU_PROBE) {
             self.pending.mtu = self.pending.mtu.max(Some(packet.size));
             return;
         }
@@ -343,16 +347,16 @@ impl PathRecovery {
         let size = u64::from(packet.size);
         self.has_pending = true;
         self.bytes_in_flight = self.bytes_in_flight.saturating_sub(size);
-        if packet.flags.has(SentFlags::ECT0) {
+        if packet.flags().has(SentFlags::ECT0) {
             self.pending.lost_ect0 = self.pending.lost_ect0.saturating_add(1);
         }
-        if packet.flags.has(SentFlags::MTU_PROBE) {
+        if packet.flags().has(SentFlags::MTU_PROBE) {
             // RFC 9000 §14.4: not a reliable indication of congestion, SHOULD NOT trigger a congestion control reaction.
             self.mtu.on_probe_lost(packet.size, now);
-            self.delivery.on_packet_discarded(packet.burst);
+            self.delivery.on_packet_discarded(packet.key().burst());
             return;
         }
-        let sample = self.delivery.on_packet_lost(packet.size, packet.burst);
+        let sample = self.delivery.on_packet_lost(packet.size, packet.key().burst());
         let lost = Lost {
             now,
             size: packet.size,
@@ -375,7 +379,7 @@ impl PathRecovery {
     /// A packet in flight was taken out of the books: RFC 9002 §6.4.
     pub(super) fn on_packet_discarded<T>(&mut self, packet: &SentPacket<T>) {
         self.bytes_in_flight = self.bytes_in_flight.saturating_sub(u64::from(packet.size));
-        self.delivery.on_packet_discarded(packet.burst);
+        self.delivery.on_packet_discarded(packet.key().burst());
     }
 
     /// Packets with ECT(0) that the frame newly acknowledged on this path.

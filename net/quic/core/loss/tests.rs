@@ -134,7 +134,7 @@ impl Connection {
 
 #[test]
 fn the_objects_are_small() {
-    assert_eq!(size_of::<Recovery<[u64; 3]>>(), 560);
+    assert_eq!(size_of::<Recovery<[u64; 3]>>(), 608);
     assert_eq!(size_of::<PathRecovery>(), 576);
 }
 

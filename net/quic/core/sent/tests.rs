@@ -25,7 +25,7 @@ fn sent(count: u64) -> SentPackets<u64> {
     let mut sent = SentPackets::new();
     sent.reserve(count as usize, GFP_ATOMIC).unwrap();
     for pn in 0..count {
-        sent.record(pn, packet(pn, TRACKED)).unwrap();
+        sent.record(pn, &packet(pn, TRACKED)).unwrap();
     }
     sent
 }
@@ -33,9 +33,11 @@ fn sent(count: u64) -> SentPackets<u64> {
 impl SentPackets<u64> {
     fn ack(&mut self, start: u64, end: u64) -> Vec<u64> {
         let mut newly = Vec::new();
-        self.acknowledge(PnRange { start, end }, |pn, packet| {
-            assert_eq!(packet.content, pn);
-            newly.push(pn);
+        self.acknowledge(PnRange { start, end }, |run| {
+            for (pn, packet) in run {
+                assert_eq!(packet.content, pn);
+                newly.push(pn);
+            }
         })
         .unwrap();
         newly
@@ -58,7 +60,7 @@ impl SentPackets<u64> {
 fn a_record_is_forty_bytes() {
     assert_eq!(size_of::<StreamPiece>(), 24);
     assert_eq!(size_of::<Slot<StreamPiece>>(), 40);
-    assert_eq!(size_of::<SentPackets<StreamPiece>>(), 64);
+    assert_eq!(size_of::<SentPackets<StreamPiece>>(), 80);
 }
 
 #[test]
@@ -67,10 +69,10 @@ fn an_acknowledgment_is_new_once() {
     assert_eq!(sent.ack(2, 5), [2, 3, 4, 5]);
     assert_eq!(sent.ack(0, 7), [6, 7, 0, 1]);
     assert_eq!(sent.ack(0, 7), []);
-    sent.forget(Instant::from_nanos(0), 7);
+    sent.forget(Instant::from_nanos(0));
     assert_eq!(sent.span(), 2);
     assert_eq!(sent.ack(0, 9), [8, 9]);
-    sent.forget(Instant::from_nanos(0), 9);
+    sent.forget(Instant::from_nanos(0));
     assert!(sent.is_empty());
     assert_eq!(sent.ack(0, 9), []);
 }
@@ -80,19 +82,27 @@ fn what_was_never_sent_cannot_be_acknowledged() {
     let mut sent = sent(3);
     sent.reserve(5, GFP_ATOMIC).unwrap();
     let range = |start, end| PnRange { start, end };
-    assert_eq!(sent.acknowledge(range(0, 3), |_, _| ()), Err(NeverSent));
-    assert_eq!(sent.acknowledge(range(0, u64::MAX), |_, _| ()), Err(NeverSent));
+    assert_eq!(sent.acknowledge(range(0, 3), |_| ()), Err(NeverSent));
+    assert_eq!(sent.acknowledge(range(0, u64::MAX), |_| ()), Err(NeverSent));
     // Packet 3 is left out.
-    sent.record(4, packet(4, TRACKED)).unwrap();
+    sent.record(4, &packet(4, TRACKED)).unwrap();
     assert_eq!(sent.last_skipped(), Some(3));
-    assert_eq!(sent.acknowledge(range(2, 4), |_, _| ()), Err(NeverSent));
+    assert_eq!(sent.acknowledge(range(3, 4), |_| ()), Err(NeverSent));
     assert_eq!(sent.ack(0, 2), [0, 1, 2]);
     // It stays a trap until its neighbour is acknowledged.
-    sent.forget(Instant::from_nanos(0), 2);
-    assert_eq!(sent.acknowledge(range(3, 4), |_, _| ()), Err(NeverSent));
-    assert_eq!(sent.ack(4, 4), [4]);
-    sent.forget(Instant::from_nanos(0), 4);
-    assert!(sent.is_empty());
+    let mut again = SentPackets::new();
+    again.reserve(5, GFP_ATOMIC).unwrap();
+    again.record(0, &packet(0, TRACKED)).unwrap();
+    again.record(2, &packet(2, TRACKED)).unwrap();
+    assert_eq!(again.ack(0, 0), [0]);
+    again.forget(Instant::from_nanos(0));
+    assert_eq!(again.acknowledge(range(0, 2), |_| ()), Err(NeverSent));
+    let mut honest = SentPackets::new();
+    honest.reserve(5, GFP_ATOMIC).unwrap();
+    honest.record(1, &packet(1, TRACKED)).unwrap();
+    assert_eq!(honest.ack(1, 1), [1]);
+    honest.forget(Instant::from_nanos(0));
+    assert!(honest.is_empty());
 }
 
 #[test]
@@ -100,11 +110,11 @@ fn packets_that_elicit_nothing_leave_no_trace() {
     let mut sent = SentPackets::new();
     sent.reserve(16, GFP_ATOMIC).unwrap();
     for pn in 0..1000 {
-        sent.record(pn, packet(pn, SentFlags::HAS_ACK)).unwrap();
+        sent.record(pn, &packet(pn, SentFlags::HAS_ACK)).unwrap();
         assert!(sent.is_empty());
     }
-    sent.record(1000, packet(1000, TRACKED)).unwrap();
-    sent.record(1001, packet(1001, SentFlags::NONE)).unwrap();
+    sent.record(1000, &packet(1000, TRACKED)).unwrap();
+    sent.record(1001, &packet(1001, SentFlags::NONE)).unwrap();
     assert_eq!(sent.span(), 2);
     assert_eq!(sent.ack(999, 1001), [1000]);
 }
@@ -116,10 +126,11 @@ fn the_lost_are_remembered_for_a_while() {
     assert_eq!(sent.lost(5, 3), [0, 1, 2]);
     assert_eq!(sent.lost(5, 3), []);
     assert_eq!(sent.outstanding().map(|(pn, _)| pn).collect::<Vec<_>>(), [3, 4, 6, 7, 8, 9]);
-    sent.forget(Instant::from_nanos(1), 5);
+    sent.forget(Instant::from_nanos(1));
     let mut late = Vec::new();
     let range = PnRange { start: 0, end: 2 };
-    sent.acknowledge(range, |pn, packet| late.push((pn, packet.is_lost()))).unwrap();
+    sent.acknowledge(range, |run| late.extend(run.map(|(pn, packet)| (pn, packet.is_lost()))))
+        .unwrap();
     assert_eq!(late, [(1, true), (2, true)]);
 }
 
@@ -146,7 +157,7 @@ fn discarded_packets_are_neither_acknowledged_nor_lost() {
     assert_eq!(sent.outstanding().map(|(pn, _)| pn).collect::<Vec<_>>(), [3]);
     assert_eq!(sent.ack(0, 5), [3]);
     sent.discard(|_, _| true);
-    sent.forget(Instant::from_nanos(0), 5);
+    sent.forget(Instant::from_nanos(0));
     assert!(sent.is_empty());
 }
 
@@ -154,11 +165,11 @@ fn discarded_packets_are_neither_acknowledged_nor_lost() {
 fn growth_keeps_everything() {
     let mut sent = sent(16);
     sent.ack(0, 9);
-    sent.forget(Instant::from_nanos(0), 9);
+    sent.forget(Instant::from_nanos(0));
     // Slots are now reused across the end of the ring.
     sent.reserve(10, GFP_ATOMIC).unwrap();
     for pn in 16..26 {
-        sent.record(pn, packet(pn, TRACKED)).unwrap();
+        sent.record(pn, &packet(pn, TRACKED)).unwrap();
     }
     sent.reserve(100, GFP_ATOMIC).unwrap();
     assert_eq!(sent.ack(0, 25), (10..26).collect::<Vec<_>>());
@@ -169,8 +180,8 @@ fn without_memory_nothing_changes() {
     let mut sent = sent(16);
     let (result, failed) = inject::fail_nth(0, || sent.reserve(1, GFP_ATOMIC));
     assert!(failed && result.is_err());
-    assert!(sent.record(16, packet(16, TRACKED)).is_err());
-    assert!(sent.record(u64::MAX, packet(16, TRACKED)).is_err());
+    assert!(sent.record(16, &packet(16, TRACKED)).is_err());
+    assert!(sent.record(u64::MAX, &packet(16, TRACKED)).is_err());
     assert!(sent.reserve(usize::MAX, GFP_ATOMIC).is_err());
     assert!(sent.reserve(LARGEST, GFP_ATOMIC).is_err());
     assert_eq!((sent.next(), sent.last_skipped()), (16, None));
@@ -181,17 +192,27 @@ fn without_memory_nothing_changes() {
 fn memory_returns_when_idle() {
     let mut sent = sent(1000);
     sent.ack(0, 999);
-    sent.forget(Instant::from_nanos(0), 999);
+    sent.forget(Instant::from_nanos(0));
     assert_eq!(sent.slots.len(), 0);
     sent.reserve(1, GFP_ATOMIC).unwrap();
-    sent.record(1000, packet(1000, TRACKED)).unwrap();
+    sent.record(1000, &packet(1000, TRACKED)).unwrap();
     sent.trim();
     assert_eq!(sent.slots.len(), SMALLEST);
     sent.ack(1000, 1000);
-    sent.forget(Instant::from_nanos(0), 1000);
+    sent.forget(Instant::from_nanos(0));
     assert_eq!(sent.slots.len(), SMALLEST);
     sent.trim();
     assert_eq!(sent.slots.len(), 0);
+    // A lost packet is no reason to keep it.
+    sent.reserve(4, GFP_ATOMIC).unwrap();
+    for pn in 1001..1005 {
+        sent.record(pn, &packet(pn, TRACKED)).unwrap();
+    }
+    sent.ack(1002, 1004);
+    assert_eq!(sent.lost(1004, 3), [1001]);
+    sent.trim();
+    assert_eq!((sent.slots.len(), sent.lost), (0, 0));
+    assert_eq!(sent.ack(1001, 1004), []);
 }
 
 /// A lost packet pins the old end; every ACK frame repeats all that came after it.
@@ -258,7 +279,7 @@ proptest! {
                     model.insert(pn, if tracked { Fate::Outstanding } else { Fate::Untracked });
                     let flags = if tracked { TRACKED } else { SentFlags::NONE };
                     let packet = SentPacket::new(Instant::from_nanos(time as u64), 1, 0, flags, pn);
-                    sent.record(pn, packet).unwrap();
+                    sent.record(pn, &packet).unwrap();
                 }
                 Step::Ack { start, len } => {
                     // Counted from the newest packet downwards, as ACK frames are.
@@ -277,9 +298,11 @@ proptest! {
                         }
                     }
                     let mut newly = Vec::new();
-                    sent.acknowledge(PnRange { start, end }, |pn, packet| {
-                        assert_eq!(packet.content, pn);
-                        newly.push((pn, packet.is_lost()));
+                    sent.acknowledge(PnRange { start, end }, |run| {
+                        for (pn, packet) in run {
+                            assert_eq!(packet.content, pn);
+                            newly.push((pn, packet.is_lost()));
+                        }
                     }).unwrap();
                     newly.sort_unstable();
                     prop_assert_eq!(newly, expected);
@@ -297,7 +320,7 @@ proptest! {
                 Step::Forget { age } => {
                     let cutoff = Instant::from_nanos((time as u64).saturating_sub(age));
                     let base = sent.base;
-                    sent.forget(cutoff, largest_acked.unwrap_or(0));
+                    sent.forget(cutoff);
                     for pn in base..sent.base {
                         prop_assert_ne!(model[&pn], Fate::Outstanding);
                         // Forgotten for good: a later acknowledgment is not new.

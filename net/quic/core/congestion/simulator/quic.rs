@@ -72,7 +72,7 @@ impl Fates<u64> for Data {
         _: PacketNumber,
         packet: &SentPacket<u64>,
     ) {
-        if packet.flags.has(SentFlags::MTU_PROBE) {
+        if packet.flags().has(SentFlags::MTU_PROBE) {
             return;
         }
         self.lost += 1;
