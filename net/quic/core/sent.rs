@@ -2,7 +2,7 @@
 
 //! [`SentPackets`]: the packets sent in one packet number space, from the oldest that still matters to the newest.
 //!
-//! A ring with one slot a packet number, in memory that is reserved before a batch of packets is built. The packet number gives the
+//! A [`ring`] with one slot a packet number, in memory that is reserved before a batch of packets is built. The packet number gives the
 //! slot, so that an acknowledged range costs what it newly acknowledges: acknowledged slots remember how far down their neighbours are
 //! acknowledged too, and the ranges that every ACK frame repeats are stepped over.
 //!
@@ -17,156 +17,22 @@
 //! What a packet contained is the caller's: `T` is a compact handle, at most 24 bytes for a record of 40. Most
 //! packets carry one piece of one stream, which fits; rarer contents go into a table of the caller's and `T` is an index.
 
+mod packet;
+mod ring;
+
+pub(crate) use packet::Key;
+pub use packet::{SentFlags, SentPacket};
+
 use crate::ranges::PnRange;
 use crate::space::PacketNumber;
 use crate::time::Instant;
-use core::slice;
-use kernel::alloc::{AllocError, Flags, KVec};
+use kernel::alloc::{AllocError, Flags};
+use packet::State;
+use ring::{Ring, Slots};
 
-/// The first ring of a space: an ordinary request, and 640 bytes.
-const SMALLEST: usize = 16;
-
-/// The most packets a ring can span: 1.5 GB of 1500-byte packets, 40 MiB of records. Beyond, sending waits.
-const LARGEST: usize = 1 << 20;
-
-/// A ring above this is given back when it runs empty; a smaller one stays until [`SentPackets::trim`].
-const KEPT: usize = 256;
-
-/// Properties of a sent packet.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub struct SentFlags(pub(crate) u8);
-
-impl SentFlags {
-    /// Nothing special.
-    pub const NONE: Self = Self(0);
-    /// RFC 9002 §2: contains a frame other than ACK, PADDING and CONNECTION_CLOSE.
-    pub const ACK_ELICITING: Self = Self(1);
-    /// RFC 9002 §2: ack-eliciting or with PADDING; counts towards bytes in flight.
-    pub const IN_FLIGHT: Self = Self(2);
-    /// Its datagram was marked ECT(0).
-    pub const ECT0: Self = Self(4);
-    /// A PMTU probe: RFC 9000 §14.4, its loss is no sign of congestion.
-    pub const MTU_PROBE: Self = Self(8);
-    /// Carried an ACK frame; see [`crate::ack::Receiver::on_ack_acked`].
-    pub const HAS_ACK: Self = Self(16);
-    /// A 0-RTT packet, discarded if the server rejects them.
-    pub const ZERO_RTT: Self = Self(32);
-
-    /// Both.
-    pub const fn with(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    /// Whether all of `other` are set.
-    pub const fn has(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-}
-
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-enum State {
-    /// Sent, and its fate unknown.
-    Outstanding,
-    /// Declared lost, remembered in case it was not.
-    Lost,
-    /// Never sent: an acknowledgment of it is a lie.
-    #[default]
-    Skipped,
-    /// Sent, but neither acknowledged nor lost in a way that matters.
-    Untracked,
-}
-
-/// What is remembered of a sent packet.
-#[derive(Copy, Clone, Debug, Default)]
-pub struct SentPacket<T> {
-    /// When it was sent.
-    pub time_sent: Instant,
-    /// What was in it.
-    pub content: T,
-    /// In bytes, with QUIC's overhead and without that of UDP and IP.
-    pub size: u16,
-    state: State,
-    key: Key,
-}
-
-/// The path, flags and burst of a packet in one word, so that packets which agree in them are found by one comparison.
-#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Key(u32);
-
-impl Key {
-    /// Of no packet: it is not in flight.
-    pub(crate) const NONE: Self = Self(0);
-
-    const PATH_SHIFT: u32 = 8;
-    const BURST_SHIFT: u32 = 16;
-
-    fn new(path: u8, flags: SentFlags) -> Self {
-        Self(u32::from(flags.0) | u32::from(path) << Self::PATH_SHIFT)
-    }
-
-    /// The path.
-    pub(crate) const fn path(self) -> u8 {
-        (self.0 >> Self::PATH_SHIFT) as u8
-    }
-
-    /// The flags.
-    pub(crate) const fn flags(self) -> SentFlags {
-        SentFlags(self.0 as u8)
-    }
-
-    /// The delivery snapshot that the packet belongs to.
-    pub(crate) const fn burst(self) -> u16 {
-        (self.0 >> Self::BURST_SHIFT) as u16
-    }
-
-    /// Without the flags that are no concern of the path.
-    pub(crate) fn for_path(self) -> Self {
-        Self(self.0 & !u32::from(SentFlags::HAS_ACK.with(SentFlags::ZERO_RTT).0))
-    }
-}
-
-impl<T> SentPacket<T> {
-    /// A packet of `size` bytes that leaves now on the path with index `path`.
-    pub fn new(time_sent: Instant, size: u16, path: u8, flags: SentFlags, content: T) -> Self {
-        Self { time_sent, content, size, state: State::Outstanding, key: Key::new(path, flags) }
-    }
-
-    /// On which path it was sent.
-    pub const fn path(&self) -> u8 {
-        self.key.path()
-    }
-
-    /// Its properties.
-    pub const fn flags(&self) -> SentFlags {
-        self.key.flags()
-    }
-
-    /// Path, flags and burst.
-    pub(crate) const fn key(&self) -> Key {
-        self.key
-    }
-
-    /// Joins it to a delivery snapshot.
-    pub(crate) fn set_burst(&mut self, burst: u16) {
-        let rest = self.key.0 & ((1 << Key::BURST_SHIFT) - 1);
-        self.key.0 = rest | u32::from(burst) << Key::BURST_SHIFT;
-    }
-
-    /// Whether it was declared lost before it was acknowledged.
-    pub const fn is_lost(&self) -> bool {
-        matches!(self.state, State::Lost)
-    }
-
-    /// Whether it elicits an acknowledgment.
-    pub const fn is_ack_eliciting(&self) -> bool {
-        self.flags().has(SentFlags::ACK_ELICITING)
-    }
-
-    /// Whether it counts, or counted, towards bytes in flight.
-    pub const fn is_in_flight(&self) -> bool {
-        self.flags().has(SentFlags::IN_FLIGHT)
-    }
-}
+/// A ring with more chunks of 25 packets than this is given back when it runs empty; a smaller one, of 8 kB, stays until
+/// [`SentPackets::trim`].
+const KEPT_CHUNKS: usize = 8;
 
 #[derive(Copy, Clone, Debug)]
 enum Slot<T> {
@@ -187,10 +53,10 @@ impl<T> Slot<T> {
 #[derive(Debug)]
 pub struct Run<'a, T> {
     next: PacketNumber,
-    slots: slice::Iter<'a, Slot<T>>,
+    slots: Slots<'a, Slot<T>>,
 }
 
-impl<'a, T> Iterator for Run<'a, T> {
+impl<'a, T: Copy> Iterator for Run<'a, T> {
     type Item = (PacketNumber, &'a SentPacket<T>);
 
     #[inline]
@@ -226,12 +92,11 @@ pub enum Scanned<'a, T> {
 ///
 /// # Invariants
 ///
-/// `slots` has a power of two of elements or none, all initialised. `base <= next`, and `next - base` is at most the number
-/// of slots. Packet number `pn` in `base..next` is in slot `pn` modulo that number. No slot below `first_outstanding` is outstanding,
-/// and none from `acked_end` on is acknowledged. `lost` slots of the ring are remembered as lost.
+/// `base <= next <= slots.end()`, and the packet numbers `base..next` have slots. No slot below `first_outstanding` is outstanding, and
+/// none from `acked_end` on is acknowledged. `lost` slots are remembered as lost.
 #[derive(Debug)]
 pub struct SentPackets<T> {
-    slots: KVec<Slot<T>>,
+    slots: Ring<Slot<T>>,
     base: PacketNumber,
     next: PacketNumber,
     first_outstanding: PacketNumber,
@@ -244,7 +109,7 @@ impl<T: Copy + Default> SentPackets<T> {
     /// Nothing sent yet.
     pub const fn new() -> Self {
         Self {
-            slots: KVec::new(),
+            slots: Ring::new(),
             base: 0,
             next: 0,
             first_outstanding: 0,
@@ -276,29 +141,14 @@ impl<T: Copy + Default> SentPackets<T> {
 
     /// Makes room for `additional` packet numbers. To be called before packets are built.
     pub fn reserve(&mut self, additional: usize, flags: Flags) -> Result<(), AllocError> {
-        let span = usize::try_from(self.span()).map_err(|_| AllocError)?;
-        let needed = span.checked_add(additional).ok_or(AllocError)?;
-        if needed <= self.slots.len() {
-            return Ok(());
-        }
-        if needed > LARGEST {
-            return Err(AllocError);
-        }
-        let capacity = needed.max(SMALLEST).checked_next_power_of_two().ok_or(AllocError)?;
-        let mut slots = KVec::from_elem(Slot::Packet(SentPacket::default()), capacity, flags)?;
-        for pn in self.base..self.next {
-            if let (Some(from), Some(to)) = (self.slot(pn), slot_mut(&mut slots, pn)) {
-                *to = *from;
-            }
-        }
-        self.slots = slots;
-        Ok(())
+        let end = self.next.saturating_add(additional as u64);
+        self.slots.reserve(self.base, end, Slot::Packet(SentPacket::default()), flags)
     }
 
     /// Whether the packet with number `pn` can be the next to be recorded.
     #[inline]
     pub fn has_room(&self, pn: PacketNumber) -> bool {
-        pn >= self.next && pn.wrapping_sub(self.base) < self.slots.len() as u64
+        pn >= self.next && pn < self.slots.end()
     }
 
     /// Remembers the packet with number `pn`, above all before. Numbers in between are left out on purpose.
@@ -313,7 +163,7 @@ impl<T: Copy + Default> SentPackets<T> {
             self.skip_to(pn);
         }
         let tracked = packet.flags().has(SentFlags::IN_FLIGHT);
-        if let Some(slot) = slot_mut(&mut self.slots, pn) {
+        if let Some(slot) = self.slots.get_mut(pn) {
             let state = if tracked { State::Outstanding } else { State::Untracked };
             *slot = Slot::Packet(SentPacket { state, ..*packet });
         }
@@ -328,7 +178,7 @@ impl<T: Copy + Default> SentPackets<T> {
     fn skip_to(&mut self, pn: PacketNumber) {
         self.last_skipped = pn.checked_sub(1);
         for skipped in self.next..pn {
-            if let Some(slot) = slot_mut(&mut self.slots, skipped) {
+            if let Some(slot) = self.slots.get_mut(skipped) {
                 *slot = Slot::Packet(SentPacket::default());
             }
         }
@@ -375,7 +225,7 @@ impl<T: Copy + Default> SentPackets<T> {
         {
             first = *further;
         }
-        if let Some(slot) = slot_mut(&mut self.slots, range.end) {
+        if let Some(slot) = self.slots.get_mut(range.end) {
             *slot = Slot::Acked { first };
         }
         Ok(())
@@ -404,35 +254,17 @@ impl<T: Copy + Default> SentPackets<T> {
         if (first..=last).contains(&self.first_outstanding) {
             self.first_outstanding = last.saturating_add(1);
         }
-        let trapped = self.has_trap();
-        let mask = self.slots.len().wrapping_sub(1);
-        let (start, end) = (first as usize & mask, last as usize & mask);
-        // A run that goes across the end of the ring is two.
-        let (low, high) = self.slots.split_at_mut_checked(start).unwrap_or_default();
-        let length = end.wrapping_sub(start).wrapping_add(1);
-        let runs = match high.get_mut(..length).filter(|_| start <= end) {
-            Some(run) => [run, &mut []],
-            None => [high, low.get_mut(..=end).unwrap_or_default()],
-        };
-        let mut pn = first;
-        for slots in runs {
-            let length = slots.len() as u64;
-            if trapped && slots.iter().any(|slot| slot.is(State::Skipped)) {
-                return Err(NeverSent);
-            }
-            if self.lost > 0 {
-                let late = slots
-                    .iter()
-                    .filter(|slot| slot.is(State::Lost))
-                    .fold(0_u64, |n, _| n.wrapping_add(1));
-                self.lost = self.lost.saturating_sub(late);
-            }
-            newly(Run { next: pn, slots: slots.iter() });
-            for slot in slots {
-                *slot = Slot::Acked { first };
-            }
-            pn = pn.wrapping_add(length);
+        let slots = self.slots.slots(first, last);
+        if self.has_trap() && slots.clone().any(|slot| slot.is(State::Skipped)) {
+            return Err(NeverSent);
         }
+        if self.lost > 0 {
+            for slot in slots.clone() {
+                self.lost = self.lost.saturating_sub(u64::from(slot.is(State::Lost)));
+            }
+        }
+        newly(Run { next: first, slots });
+        self.slots.fill(first, last, Slot::Acked { first });
         Ok(())
     }
 
@@ -450,7 +282,7 @@ impl<T: Copy + Default> SentPackets<T> {
     ) {
         let mut at = self.first_outstanding.max(self.base);
         while at < self.next && at <= largest_acked {
-            match slot_mut(&mut self.slots, at) {
+            match self.slots.get_mut(at) {
                 Some(Slot::Packet(packet)) if packet.state == State::Outstanding => {
                     if !is_lost(Scanned::Outstanding(at, packet)) {
                         break;
@@ -486,8 +318,8 @@ impl<T: Copy + Default> SentPackets<T> {
             self.base = self.base.max(self.first_outstanding.min(self.next));
         }
         self.forget_front(cutoff);
-        if self.is_empty() && self.slots.len() > KEPT {
-            self.slots = KVec::new();
+        if self.is_empty() && self.slots.chunks() > KEPT_CHUNKS {
+            self.slots = Ring::new();
         }
     }
 
@@ -517,7 +349,7 @@ impl<T: Copy + Default> SentPackets<T> {
     /// Takes the outstanding packets for which `wanted` says so out of the books. They are neither acknowledged nor lost.
     pub fn discard(&mut self, mut wanted: impl FnMut(PacketNumber, &SentPacket<T>) -> bool) {
         for pn in self.first_outstanding.max(self.base)..self.next {
-            if let Some(Slot::Packet(packet)) = slot_mut(&mut self.slots, pn) {
+            if let Some(Slot::Packet(packet)) = self.slots.get_mut(pn) {
                 if packet.state == State::Outstanding && wanted(pn, packet) {
                     packet.state = State::Untracked;
                 }
@@ -531,7 +363,7 @@ impl<T: Copy + Default> SentPackets<T> {
         if self.outstanding().next().is_none() {
             self.base = self.next;
             self.lost = 0;
-            self.slots = KVec::new();
+            self.slots = Ring::new();
         }
     }
 
@@ -540,9 +372,7 @@ impl<T: Copy + Default> SentPackets<T> {
         if pn < self.base || pn >= self.next {
             return None;
         }
-        let mask = self.slots.len().wrapping_sub(1);
-        // Truncation does not matter: the mask is smaller still.
-        self.slots.get(pn as usize & mask)
+        self.slots.get(pn)
     }
 }
 
@@ -550,12 +380,6 @@ impl<T: Copy + Default> Default for SentPackets<T> {
     fn default() -> Self {
         Self::new()
     }
-}
-
-#[inline]
-fn slot_mut<T>(slots: &mut [Slot<T>], pn: PacketNumber) -> Option<&mut Slot<T>> {
-    let mask = slots.len().wrapping_sub(1);
-    slots.get_mut(pn as usize & mask)
 }
 
 #[cfg(test)]
