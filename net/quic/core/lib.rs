@@ -26,4 +26,9 @@
     )
 )]
 
+pub mod cid;
+pub mod error;
+pub mod role;
+pub mod stream_id;
 pub mod time;
+pub mod varint;
