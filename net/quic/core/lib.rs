@@ -26,9 +26,13 @@
     )
 )]
 
+mod offset;
+
 pub mod cid;
 pub mod error;
 pub mod role;
 pub mod stream_id;
 pub mod time;
 pub mod varint;
+
+pub use offset::Offset;
