@@ -27,7 +27,9 @@
 )]
 
 mod offset;
+mod pool;
 
+pub mod chunk;
 pub mod cid;
 pub mod error;
 pub mod role;
