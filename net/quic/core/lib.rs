@@ -28,6 +28,7 @@
 
 mod offset;
 mod pool;
+mod range_set;
 
 pub mod chunk;
 pub mod cid;
