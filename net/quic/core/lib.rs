@@ -33,6 +33,7 @@ mod range_set;
 pub mod chunk;
 pub mod cid;
 pub mod error;
+pub mod flow;
 pub mod role;
 pub mod stream_id;
 pub mod time;
