@@ -35,6 +35,7 @@ pub mod cid;
 pub mod error;
 pub mod flow;
 pub mod role;
+pub mod stream;
 pub mod stream_id;
 pub mod time;
 pub mod varint;
