@@ -13,6 +13,9 @@
 //! direction, which counts the memory they hold.
 
 pub(crate) mod assembler;
+pub(crate) mod lost;
 pub(crate) mod room;
+pub(crate) mod send_buffer;
 
 pub use room::Refused;
+pub use send_buffer::Piece;
