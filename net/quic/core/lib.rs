@@ -32,9 +32,11 @@ mod range_set;
 
 pub mod chunk;
 pub mod cid;
+pub mod control_frame;
 pub mod error;
 pub mod flow;
 pub mod role;
+pub mod sent_frame;
 pub mod stream;
 pub mod stream_id;
 pub mod time;
