@@ -13,9 +13,17 @@
 //! direction, which counts the memory they hold.
 
 pub(crate) mod assembler;
+mod frame;
 pub(crate) mod lost;
+mod recv;
 pub(crate) mod room;
+mod send;
 pub(crate) mod send_buffer;
+mod state;
 
+pub use frame::StreamFrame;
+pub use recv::StopError;
 pub use room::Refused;
+pub use send::{ResetError, Tail, WriteError};
 pub use send_buffer::Piece;
+pub use state::{RecvState, SendState};
