@@ -33,6 +33,9 @@ mod state;
 mod table;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 pub use arrivals::Stamp;
 pub use event::StreamEvent;
 pub use frame::StreamFrame;
