@@ -70,7 +70,12 @@ pub(crate) mod testing {
 
     impl Bytes {
         pub(crate) fn new(data: &[u8]) -> Self {
-            Self { data: data.into(), start: 0, end: data.len(), truesize: data.len() + OVERHEAD }
+            Self {
+                data: data.into(),
+                start: 0,
+                end: data.len(),
+                truesize: data.len() + OVERHEAD,
+            }
         }
 
         /// `len` bytes of the pattern of stream `seed` from position `offset` on.
@@ -105,8 +110,8 @@ pub(crate) mod testing {
     pub(crate) fn pattern(seed: u64, offset: u64, len: usize) -> Vec<u8> {
         (offset..offset + len as u64)
             .map(|at| {
-                let mixed =
-                    (at ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93);
+                let mixed = (at ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                    .wrapping_mul(0xd6e8_feb8_6659_fd93);
                 (mixed >> 32) as u8
             })
             .collect()

@@ -17,7 +17,9 @@ impl ConnectionId {
 
     /// The connection ID of those bytes, `None` if there are more than [`Self::MAX_LEN`].
     pub fn new(from: &[u8]) -> Option<Self> {
-        let len = u8::try_from(from.len()).ok().filter(|&len| usize::from(len) <= Self::MAX_LEN)?;
+        let len = u8::try_from(from.len())
+            .ok()
+            .filter(|&len| usize::from(len) <= Self::MAX_LEN)?;
         let mut bytes = [0; Self::MAX_LEN];
         for (to, from) in bytes.iter_mut().zip(from) {
             *to = *from;

@@ -41,6 +41,10 @@ impl TransportErrorCode {
 impl TransportError {
     /// An error caused by a frame of type `frame`, 0 for none.
     pub const fn new(code: TransportErrorCode, frame: u64, reason: &'static str) -> Self {
-        Self { code, frame, reason }
+        Self {
+            code,
+            frame,
+            reason,
+        }
     }
 }

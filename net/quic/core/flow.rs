@@ -64,7 +64,13 @@ pub(crate) struct SendWindow {
 impl ReceiveWindow {
     /// A window of `size` bytes, as the transport parameters say.
     pub(crate) const fn new(size: u64) -> Self {
-        Self { limit: size, signalled: size, size, epoch: Instant::from_nanos(0), epoch_consumed: 0 }
+        Self {
+            limit: size,
+            signalled: size,
+            size,
+            epoch: Instant::from_nanos(0),
+            epoch_consumed: 0,
+        }
     }
 
     /// The total that the peer may send.
@@ -109,8 +115,16 @@ impl ReceiveWindow {
         // The first epoch has no beginning, and a window that fills while nobody reads is not too small: then `elapsed`
         // is large, and so is the bar.
         let needed = self.size.saturating_mul(elapsed);
-        if in_epoch.saturating_mul(TUNE_ROUND_TRIPS).saturating_mul(rtt) >= needed {
-            self.size = self.size.saturating_mul(2).min(tuning.max_window).max(self.size);
+        if in_epoch
+            .saturating_mul(TUNE_ROUND_TRIPS)
+            .saturating_mul(rtt)
+            >= needed
+        {
+            self.size = self
+                .size
+                .saturating_mul(2)
+                .min(tuning.max_window)
+                .max(self.size);
         }
         self.epoch = tuning.now;
         self.epoch_consumed = consumed;
@@ -132,7 +146,10 @@ impl ReceiveWindow {
 impl SendWindow {
     /// A limit of `limit` bytes, as the transport parameters say.
     pub(crate) const fn new(limit: u64) -> Self {
-        Self { limit, signalled: NEVER }
+        Self {
+            limit,
+            signalled: NEVER,
+        }
     }
 
     /// The total that may be sent.
@@ -178,7 +195,11 @@ mod tests {
 
     fn at(millis: u64) -> Tuning {
         let now = Instant::from_nanos(0) + Duration::from_secs(9) + Duration::from_millis(millis);
-        Tuning { now, rtt: RTT, max_window: 1 << 20 }
+        Tuning {
+            now,
+            rtt: RTT,
+            max_window: 1 << 20,
+        }
     }
 
     #[test]
@@ -219,7 +240,10 @@ mod tests {
         window.on_consumed(500, &at(0));
         let first = window.signal();
         window.on_consumed(1000, &at(0));
-        assert!(window.on_lost(first), "the newer limit has not been sent yet");
+        assert!(
+            window.on_lost(first),
+            "the newer limit has not been sent yet"
+        );
         let second = window.signal();
         assert!(!window.on_lost(first));
         assert!(window.on_lost(second));
@@ -241,8 +265,15 @@ mod tests {
     fn window_grows_to_twice_the_rate_and_no_further() {
         let size = run(&mut ReceiveWindow::new(10_000), 100_000, 100, 10);
         assert!((160_000..=640_000).contains(&size), "{size}");
-        assert_eq!(run(&mut ReceiveWindow::new(400_000), 100_000, 100, 10), 400_000);
-        assert_eq!(run(&mut ReceiveWindow::new(10_000), 10_000_000, 100, 10), 1 << 20, "the largest allowed");
+        assert_eq!(
+            run(&mut ReceiveWindow::new(400_000), 100_000, 100, 10),
+            400_000
+        );
+        assert_eq!(
+            run(&mut ReceiveWindow::new(10_000), 10_000_000, 100, 10),
+            1 << 20,
+            "the largest allowed"
+        );
     }
 
     #[test]
@@ -272,7 +303,10 @@ mod tests {
     #[test]
     fn unknown_round_trip_time_tunes_nothing() {
         let mut window = ReceiveWindow::new(1000);
-        let tuning = Tuning { rtt: Duration::ZERO, ..at(0) };
+        let tuning = Tuning {
+            rtt: Duration::ZERO,
+            ..at(0)
+        };
         for consumed in (0..100_000).step_by(100) {
             window.on_consumed(consumed, &tuning);
         }
@@ -287,12 +321,18 @@ mod tests {
         assert!(window.block());
         assert!(!window.block());
         assert!(window.on_lost(VarInt::from_u32(100), 100));
-        assert!(!window.on_lost(VarInt::from_u32(100), 99), "not blocked any more");
+        assert!(
+            !window.on_lost(VarInt::from_u32(100), 99),
+            "not blocked any more"
+        );
         assert!(!window.raise(100));
         assert!(!window.raise(50));
         assert_eq!(window.limit(), 100);
         assert!(window.raise(101));
-        assert!(!window.on_lost(VarInt::from_u32(100), 101), "that limit is gone");
+        assert!(
+            !window.on_lost(VarInt::from_u32(100), 101),
+            "that limit is gone"
+        );
         assert!(window.block());
         assert!(SendWindow::new(0).block(), "also at zero");
     }

@@ -26,6 +26,7 @@
     )
 )]
 
+mod array;
 mod offset;
 mod pool;
 mod range_set;

@@ -12,6 +12,7 @@
 //!            1: [. . . . . . ...]      List { head: 0, tail: 3 }  =  a -> c -> b
 //! ```
 
+use crate::array::reserve_one;
 use crate::chunk::{Chunk, Weight};
 use core::mem::{replace, size_of, take};
 use kernel::alloc::{AllocError, Flags, KVec};
@@ -69,7 +70,10 @@ impl Slot {
 
 impl List {
     /// A queue without values.
-    pub(crate) const EMPTY: Self = Self { head: Slot::NONE, tail: Slot::NONE };
+    pub(crate) const EMPTY: Self = Self {
+        head: Slot::NONE,
+        tail: Slot::NONE,
+    };
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
@@ -95,7 +99,13 @@ impl<T: Weight> Pool<T> {
 
     /// A pool without memory.
     pub(crate) const fn new() -> Self {
-        Self { blocks: KVec::new(), free: Slot::NONE, used: 0, vacant: 0, weight: 0 }
+        Self {
+            blocks: KVec::new(),
+            free: Slot::NONE,
+            used: 0,
+            vacant: 0,
+            weight: 0,
+        }
     }
 
     /// The memory that the values hold, their places included, in bytes.
@@ -130,15 +140,22 @@ impl<T: Weight> Pool<T> {
         let first = block.checked_mul(BLOCK).ok_or(AllocError)?;
         let size = if block == 0 { FIRST_BLOCK } else { BLOCK };
         // `Slot::NONE` and what is beyond it never become places.
-        let end = first.checked_add(size).filter(|&end| end < Slot::NONE.0).ok_or(AllocError)?;
-        self.blocks.reserve(1, flags)?;
+        let end = first
+            .checked_add(size)
+            .filter(|&end| end < Slot::NONE.0)
+            .ok_or(AllocError)?;
+        reserve_one(&mut self.blocks, flags)?;
         let mut nodes = KVec::with_capacity(usize::try_from(size).unwrap_or(usize::MAX), flags)?;
         for slot in first..end {
             let next = slot.wrapping_add(1);
             let next = if next == end { self.free } else { Slot(next) };
-            nodes.push(Node { value: None, next }, flags)?;
+            nodes
+                .push_within_capacity(Node { value: None, next })
+                .map_err(|_| AllocError)?;
         }
-        self.blocks.push_within_capacity(nodes).map_err(|_| AllocError)?;
+        self.blocks
+            .push_within_capacity(nodes)
+            .map_err(|_| AllocError)?;
         self.free = Slot(first);
         self.vacant = self.vacant.saturating_add(size);
         Ok(())
@@ -146,12 +163,16 @@ impl<T: Weight> Pool<T> {
 
     #[inline]
     fn node(&self, slot: Slot) -> Option<&Node<T>> {
-        self.blocks.get((slot.0 >> BLOCK_SHIFT) as usize)?.get((slot.0 & (BLOCK - 1)) as usize)
+        self.blocks
+            .get((slot.0 >> BLOCK_SHIFT) as usize)?
+            .get((slot.0 & (BLOCK - 1)) as usize)
     }
 
     #[inline]
     fn node_mut(&mut self, slot: Slot) -> Option<&mut Node<T>> {
-        self.blocks.get_mut((slot.0 >> BLOCK_SHIFT) as usize)?.get_mut((slot.0 & (BLOCK - 1)) as usize)
+        self.blocks
+            .get_mut((slot.0 >> BLOCK_SHIFT) as usize)?
+            .get_mut((slot.0 & (BLOCK - 1)) as usize)
     }
 
     /// The value at `slot`.
@@ -175,7 +196,11 @@ impl<T: Weight> Pool<T> {
     /// The place after `slot`, whether there is a value or not, to visit all of them.
     pub(crate) fn place_after(&self, slot: Slot) -> Option<Slot> {
         let next = Slot(slot.0.saturating_add(1));
-        let next = if slot.0 < BLOCK && self.node(next).is_none() { Slot(BLOCK) } else { next };
+        let next = if slot.0 < BLOCK && self.node(next).is_none() {
+            Slot(BLOCK)
+        } else {
+            next
+        };
         self.node(next).map(|_| next)
     }
 
@@ -184,12 +209,17 @@ impl<T: Weight> Pool<T> {
     pub(crate) fn insert(&mut self, value: T) -> Result<Slot, T> {
         let slot = self.free;
         let weight = value.weight();
-        let Some(node) = self.node_mut(slot) else { return Err(value) };
+        let Some(node) = self.node_mut(slot) else {
+            return Err(value);
+        };
         node.value = Some(value);
         self.free = replace(&mut node.next, Slot::NONE);
         self.used = self.used.wrapping_add(1);
         self.vacant = self.vacant.wrapping_sub(1);
-        self.weight = self.weight.saturating_add(weight).saturating_add(Self::OVERHEAD);
+        self.weight = self
+            .weight
+            .saturating_add(weight)
+            .saturating_add(Self::OVERHEAD);
         Ok(slot)
     }
 
@@ -203,7 +233,10 @@ impl<T: Weight> Pool<T> {
         self.free = slot;
         self.used = self.used.wrapping_sub(1);
         self.vacant = self.vacant.wrapping_add(1);
-        self.weight = self.weight.saturating_sub(value.weight()).saturating_sub(Self::OVERHEAD);
+        self.weight = self
+            .weight
+            .saturating_sub(value.weight())
+            .saturating_sub(Self::OVERHEAD);
         if self.used == 0 && self.blocks.len() > 1 {
             self.shrink();
         }
@@ -214,8 +247,14 @@ impl<T: Weight> Pool<T> {
     #[cold]
     fn shrink(&mut self) {
         self.blocks.truncate(1);
-        for (slot, node) in (1..).zip(self.blocks.iter_mut().flat_map(|block| block.iter_mut())) {
-            node.next = if slot == FIRST_BLOCK { Slot::NONE } else { Slot(slot) };
+        let mut next = 0_u32;
+        for node in self.blocks.iter_mut().flat_map(|block| block.iter_mut()) {
+            next = next.wrapping_add(1);
+            node.next = if next == FIRST_BLOCK {
+                Slot::NONE
+            } else {
+                Slot(next)
+            };
         }
         self.free = Slot(0);
         self.vacant = FIRST_BLOCK;
@@ -297,12 +336,20 @@ impl<C: Chunk> Pool<C> {
     /// Lets the last chunk of `list` take up `chunk`, if it lies behind it in memory, or gives it back.
     #[inline]
     pub(crate) fn merge_back(&mut self, list: &List, chunk: C) -> Result<(), C> {
-        let Some(last) = self.get_mut(list.tail) else { return Err(chunk) };
+        let Some(last) = self.get_mut(list.tail) else {
+            return Err(chunk);
+        };
         let before = last.truesize();
         last.try_merge(chunk)?;
         let after = last.truesize();
         self.weight = self.weight.saturating_sub(before).saturating_add(after);
         Ok(())
+    }
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self::NONE
     }
 }
 
@@ -391,7 +438,10 @@ mod tests {
             assert_eq!(pool.insert(Value(9)), Err(Value(9)));
             assert_eq!(contents(&pool, &list), (0..FIRST_BLOCK).collect::<Vec<_>>());
             push(&mut pool, &mut list, FIRST_BLOCK);
-            assert_eq!(contents(&pool, &list), (0..=FIRST_BLOCK).collect::<Vec<_>>());
+            assert_eq!(
+                contents(&pool, &list),
+                (0..=FIRST_BLOCK).collect::<Vec<_>>()
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 //! [`RangeSet`]: a set of numbers as a short sorted array of ranges.
 
+use crate::array::{partition_point, remove_range, reserve_one};
 use core::ops::Range;
 use kernel::alloc::{AllocError, Flags, KVec};
 
@@ -15,10 +16,12 @@ pub(crate) struct RangeSet<T> {
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub(crate) struct NoRoom;
 
-impl<T: Copy + Ord> RangeSet<T> {
+impl<T: Copy + Ord + Default> RangeSet<T> {
     /// The empty set.
     pub(crate) const fn new() -> Self {
-        Self { ranges: KVec::new() }
+        Self {
+            ranges: KVec::new(),
+        }
     }
 
     #[inline]
@@ -39,13 +42,15 @@ impl<T: Copy + Ord> RangeSet<T> {
 
     /// Whether `value` is in the set.
     pub(crate) fn contains(&self, value: T) -> bool {
-        let at = self.ranges.partition_point(|range| range.end <= value);
-        self.ranges.get(at).is_some_and(|range| range.start <= value)
+        let at = partition_point(&self.ranges, |range| range.end <= value);
+        self.ranges
+            .get(at)
+            .is_some_and(|range| range.start <= value)
     }
 
     /// Makes sure that the next insertion or removal does not fail.
     pub(crate) fn reserve(&mut self, flags: Flags) -> Result<(), AllocError> {
-        self.ranges.reserve(1, flags)
+        reserve_one(&mut self.ranges, flags)
     }
 
     /// Adds the numbers of `new`.
@@ -54,18 +59,26 @@ impl<T: Copy + Ord> RangeSet<T> {
             return Ok(());
         }
         // What is not separated from `new` becomes one range with it.
-        let from = self.ranges.partition_point(|range| range.end < new.start);
-        let to = self.ranges.partition_point(|range| range.start <= new.end);
-        let end = match to.checked_sub(1).filter(|&last| last >= from).and_then(|last| self.ranges.get(last))
+        let from = partition_point(&self.ranges, |range| range.end < new.start);
+        let to = partition_point(&self.ranges, |range| range.start <= new.end);
+        let end = match to
+            .checked_sub(1)
+            .filter(|&last| last >= from)
+            .and_then(|last| self.ranges.get(last))
         {
             Some(last) => last.end.max(new.end),
-            None => return self.ranges.insert_within_capacity(from, new).map_err(|_| NoRoom),
+            None => {
+                return self
+                    .ranges
+                    .insert_within_capacity(from, new)
+                    .map_err(|_| NoRoom)
+            }
         };
         if let Some(first) = self.ranges.get_mut(from) {
             // INVARIANT: The ranges before `from` end before `new` starts, those that `end` may touch are removed.
             *first = first.start.min(new.start)..end;
         }
-        self.close(from.saturating_add(1), to);
+        remove_range(&mut self.ranges, from.saturating_add(1)..to);
         Ok(())
     }
 
@@ -74,13 +87,22 @@ impl<T: Copy + Ord> RangeSet<T> {
         if old.is_empty() {
             return Ok(());
         }
-        let mut from = self.ranges.partition_point(|range| range.end <= old.start);
-        let mut to = self.ranges.partition_point(|range| range.start < old.end);
-        let Some(last) = to.checked_sub(1).filter(|&last| last >= from) else { return Ok(()) };
-        if let Some(range) = self.ranges.get(from).filter(|range| range.start < old.start).cloned() {
+        let mut from = partition_point(&self.ranges, |range| range.end <= old.start);
+        let mut to = partition_point(&self.ranges, |range| range.start < old.end);
+        let Some(last) = to.checked_sub(1).filter(|&last| last >= from) else {
+            return Ok(());
+        };
+        if let Some(range) = self
+            .ranges
+            .get(from)
+            .filter(|range| range.start < old.start)
+            .cloned()
+        {
             if range.end > old.end {
                 // A hole in the middle: the only case that needs room.
-                self.ranges.insert_within_capacity(from, range.start..old.start).map_err(|_| NoRoom)?;
+                self.ranges
+                    .insert_within_capacity(from, range.start..old.start)
+                    .map_err(|_| NoRoom)?;
                 if let Some(rest) = self.ranges.get_mut(from.saturating_add(1)) {
                     rest.start = old.end;
                 }
@@ -91,11 +113,15 @@ impl<T: Copy + Ord> RangeSet<T> {
             }
             from = from.saturating_add(1);
         }
-        if let Some(range) = self.ranges.get_mut(last).filter(|range| range.end > old.end) {
+        if let Some(range) = self
+            .ranges
+            .get_mut(last)
+            .filter(|range| range.end > old.end)
+        {
             range.start = range.start.max(old.end);
             to = last;
         }
-        self.close(from, to);
+        remove_range(&mut self.ranges, from..to);
         Ok(())
     }
 
@@ -105,16 +131,17 @@ impl<T: Copy + Ord> RangeSet<T> {
         if self.ranges.first().is_none_or(|range| range.start >= bound) {
             return;
         }
-        let gone = self.ranges.partition_point(|range| range.end <= bound);
+        let gone = partition_point(&self.ranges, |range| range.end <= bound);
         if let Some(range) = self.ranges.get_mut(gone) {
             range.start = range.start.max(bound);
         }
-        self.close(0, gone);
+        remove_range(&mut self.ranges, 0..gone);
     }
 
     /// Takes all numbers from `bound` on away.
     pub(crate) fn remove_from(&mut self, bound: T) {
-        self.ranges.truncate(self.ranges.partition_point(|range| range.start < bound));
+        self.ranges
+            .truncate(partition_point(&self.ranges, |range| range.start < bound));
         if let Some(range) = self.ranges.last_mut() {
             range.end = range.end.min(bound);
         }
@@ -122,7 +149,7 @@ impl<T: Copy + Ord> RangeSet<T> {
 
     /// The largest part of `within` that is not in the set and starts lowest.
     pub(crate) fn first_gap(&self, within: Range<T>) -> Option<Range<T>> {
-        let at = self.ranges.partition_point(|range| range.end <= within.start);
+        let at = partition_point(&self.ranges, |range| range.end <= within.start);
         let mut start = within.start;
         let mut above = self.ranges.iter().skip(at);
         let mut end = within.end;
@@ -135,19 +162,6 @@ impl<T: Copy + Ord> RangeSet<T> {
             }
         }
         (start < end).then_some(start..end)
-    }
-
-    /// Drops the ranges with the indices `from..to`.
-    fn close(&mut self, from: usize, to: usize) {
-        let Some(gap) = to.checked_sub(from).filter(|&gap| gap > 0) else { return };
-        let mut at = to;
-        while let Some(range) = self.ranges.get(at).cloned() {
-            if let Some(place) = self.ranges.get_mut(at.wrapping_sub(gap)) {
-                *place = range;
-            }
-            at = at.wrapping_add(1);
-        }
-        self.ranges.truncate(self.ranges.len().saturating_sub(gap));
     }
 
     /// Drops all ranges and their memory.

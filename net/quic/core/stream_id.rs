@@ -115,7 +115,11 @@ mod tests {
         }
         assert_eq!(MAX_STREAMS.get(), 1 << 60);
         assert_eq!(
-            format!("{} {:?}", StreamId::new(VarInt::from_u32(4)), StreamId::new(VarInt::MAX)),
+            format!(
+                "{} {:?}",
+                StreamId::new(VarInt::from_u32(4)),
+                StreamId::new(VarInt::MAX)
+            ),
             "4 4611686018427387903"
         );
     }

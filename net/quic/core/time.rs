@@ -150,9 +150,18 @@ mod tests {
 
     #[test]
     fn arithmetic_saturates() {
-        assert_eq!(Instant::from_nanos(5) - Duration::from_nanos(9), Instant::from_nanos(0));
-        assert_eq!(Instant::FAR_FUTURE + Duration::from_secs(1), Instant::FAR_FUTURE);
-        assert_eq!(Instant::from_nanos(5).since(Instant::from_nanos(9)), Duration::ZERO);
+        assert_eq!(
+            Instant::from_nanos(5) - Duration::from_nanos(9),
+            Instant::from_nanos(0)
+        );
+        assert_eq!(
+            Instant::FAR_FUTURE + Duration::from_secs(1),
+            Instant::FAR_FUTURE
+        );
+        assert_eq!(
+            Instant::from_nanos(5).since(Instant::from_nanos(9)),
+            Duration::ZERO
+        );
         assert_eq!(Duration::from_secs(u64::MAX), Duration::MAX);
         assert_eq!(Duration::from_nanos(3).shl(2), Duration::from_nanos(12));
         assert_eq!(Duration::from_nanos(3).shl(64), Duration::MAX);
@@ -160,8 +169,14 @@ mod tests {
 
     #[test]
     fn mul_div_is_exact_below_overflow_and_close_above() {
-        assert_eq!(Duration::from_nanos(8).mul_div(9, 8), Duration::from_nanos(9));
-        assert_eq!(Duration::from_nanos(7).mul_div(9, 8), Duration::from_nanos(7));
+        assert_eq!(
+            Duration::from_nanos(8).mul_div(9, 8),
+            Duration::from_nanos(9)
+        );
+        assert_eq!(
+            Duration::from_nanos(7).mul_div(9, 8),
+            Duration::from_nanos(7)
+        );
         assert_eq!(Duration::from_nanos(1).mul_div(1, 0), Duration::MAX);
         assert_eq!(Duration::MAX.mul_div(1, 2).as_nanos(), u64::MAX / 2);
         assert_eq!(Duration::MAX.mul_div(4, 8).as_nanos(), (u64::MAX / 8) * 4);

@@ -62,7 +62,13 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     pub(crate) const fn new() -> Self {
-        Self { pool: Pool::new(), runs: List::EMPTY, stamp: 0, sealed: false, void: 0 }
+        Self {
+            pool: Pool::new(),
+            runs: List::EMPTY,
+            stamp: 0,
+            sealed: false,
+            void: 0,
+        }
     }
 
     #[inline]
@@ -90,14 +96,30 @@ impl Arrivals {
     /// The stream at `slot` can be read up to `end`.
     #[inline]
     pub(crate) fn extend(&mut self, stream: &mut Stream, slot: Slot, end: Offset) {
-        if let Some(last) = self.pool.get_mut(self.runs.tail()).filter(|last| last.id == stream.id) {
+        if let Some(last) = self
+            .pool
+            .get_mut(self.runs.tail())
+            .filter(|last| last.id == stream.id)
+        {
             if !self.sealed {
                 last.end = end;
                 return;
             }
         }
         let stamp = self.next_stamp();
-        if self.pool.push_back(&mut self.runs, Run { id: stream.id, slot, stamp, end }).is_ok() {
+        if self
+            .pool
+            .push_back(
+                &mut self.runs,
+                Run {
+                    id: stream.id,
+                    slot,
+                    stamp,
+                    end,
+                },
+            )
+            .is_ok()
+        {
             stream.runs = stream.runs.saturating_add(1);
             self.sealed = false;
         }
@@ -145,7 +167,10 @@ impl Arrivals {
     }
 
     fn uncount(&mut self, slab: &mut Slab, run: &Run) {
-        match slab.get_mut(run.slot).filter(|stream| stream.id == run.id && stream.runs > 0) {
+        match slab
+            .get_mut(run.slot)
+            .filter(|stream| stream.id == run.id && stream.runs > 0)
+        {
             Some(stream) => stream.runs = stream.runs.saturating_sub(1),
             None => self.void = self.void.saturating_sub(1),
         }
@@ -154,7 +179,9 @@ impl Arrivals {
 
 fn is_valid(slab: &Slab, run: &Run) -> bool {
     let stream = slab.get(run.slot).filter(|stream| stream.id == run.id);
-    let Some(recv) = stream.and_then(|stream| stream.recv.as_ref()) else { return false };
+    let Some(recv) = stream.and_then(|stream| stream.recv.as_ref()) else {
+        return false;
+    };
     let read = recv.assembler().read();
     recv.is_unread() && (read < run.end || (read == run.end && recv.assembler().end() == run.end))
 }

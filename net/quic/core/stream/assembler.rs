@@ -17,6 +17,7 @@
 //! be searched, are at most [`MAX_ISLANDS`].
 
 use super::room::{Refused, Room};
+use crate::array::{partition_point, remove_range, reserve_one};
 use crate::chunk::Chunk;
 use crate::offset::Offset;
 use crate::pool::{List, Pool};
@@ -42,7 +43,7 @@ pub(crate) struct Assembler {
     islands: KVec<Island>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Island {
     start: Offset,
     end: Offset,
@@ -97,7 +98,8 @@ impl Assembler {
         room.in_order(&chunk)?;
         pool.reserve(1, flags)?;
         let end = self.end + chunk.len();
-        pool.push_back(&mut self.ready, chunk).map_err(|_| Refused)?;
+        pool.push_back(&mut self.ready, chunk)
+            .map_err(|_| Refused)?;
         self.end = end;
         Ok(Inserted::InOrder)
     }
@@ -114,30 +116,37 @@ impl Assembler {
         let mut start = offset;
         let mut end = offset + chunk.len();
         // The islands from `at` on are those that end where the chunk starts, or later.
-        let at = self.islands.partition_point(|island| island.end < start);
+        let at = partition_point(&self.islands, |island| island.end < start);
         let left = self.islands.get(at).filter(|island| island.start <= start);
         let in_order = start <= self.end;
-        let known = if in_order { self.end } else { left.map_or(start, |island| island.end) };
+        let known = if in_order {
+            self.end
+        } else {
+            left.map_or(start, |island| island.end)
+        };
         if end <= known {
             return Ok(Inserted::Duplicate);
         }
         // The islands from `at` to `next` are covered or, if it begins at `at`, continued by the chunk.
         let joins_left = left.is_some() && !in_order;
         let first = if joins_left { at.saturating_add(1) } else { at };
-        let next = self.islands.partition_point(|island| island.end <= end).max(first);
+        let next = partition_point(&self.islands, |island| island.end <= end).max(first);
 
         if in_order {
             room.in_order(&chunk)?;
         } else {
             room.out_of_order(&chunk)?;
         }
-        let joins_right = self.islands.get(next).is_some_and(|island| island.start <= end);
+        let joins_right = self
+            .islands
+            .get(next)
+            .is_some_and(|island| island.start <= end);
         let new_island = !in_order && !joins_left && !joins_right;
         if new_island {
             if self.islands.len() >= MAX_ISLANDS {
                 return Err(Refused);
             }
-            self.islands.reserve(1, flags)?;
+            reserve_one(&mut self.islands, flags)?;
         }
         pool.reserve(1, flags)?;
 
@@ -171,24 +180,19 @@ impl Assembler {
         } else {
             let mut chunks = List::EMPTY;
             let _ = pool.push_back(&mut chunks, chunk);
-            let _ = self.islands.insert_within_capacity(at, Island { start, end, chunks });
+            let _ = self
+                .islands
+                .insert_within_capacity(at, Island { start, end, chunks });
         }
         Ok(Inserted::OutOfOrder)
     }
 
     /// Drops the islands with the indices `from..to`.
     fn drop_islands<C: Chunk>(&mut self, pool: &mut Pool<C>, from: usize, to: usize) {
-        if from >= to {
-            return;
+        for island in self.islands.get_mut(from..to).unwrap_or_default() {
+            pool.clear(&mut island.chunks);
         }
-        let mut indices = 0_usize..;
-        self.islands.retain(|island| {
-            let gone = indices.next().is_some_and(|index| (from..to).contains(&index));
-            if gone {
-                pool.clear(&mut island.chunks);
-            }
-            !gone
-        });
+        remove_range(&mut self.islands, from..to);
     }
 
     /// Makes one island of that at `at` and the one after it, which touch.
@@ -203,7 +207,11 @@ impl Assembler {
 
     /// Moves the first island to the ready data, if there is no hole left before it.
     fn splice_first<C: Chunk>(&mut self, pool: &mut Pool<C>) {
-        if self.islands.first().is_some_and(|island| island.start == self.end) {
+        if self
+            .islands
+            .first()
+            .is_some_and(|island| island.start == self.end)
+        {
             if let Ok(island) = self.islands.remove(0) {
                 pool.append(&mut self.ready, island.chunks);
                 self.end = island.end;
@@ -223,7 +231,9 @@ impl Assembler {
     pub(crate) fn consume<C: Chunk>(&mut self, pool: &mut Pool<C>, len: u64) {
         let to = self.end.min(self.read + len);
         while self.read < to {
-            let Some(front) = pool.get_mut(self.ready.head()) else { return };
+            let Some(front) = pool.get_mut(self.ready.head()) else {
+                return;
+            };
             let left = to - self.read;
             match usize::try_from(left) {
                 Ok(left) if left < front.len() => {
@@ -240,7 +250,7 @@ impl Assembler {
 
     /// Drops everything at `bound` and after it that has not been read.
     pub(crate) fn truncate<C: Chunk>(&mut self, pool: &mut Pool<C>, bound: Offset) {
-        let keep = self.islands.partition_point(|island| island.start < bound);
+        let keep = partition_point(&self.islands, |island| island.start < bound);
         self.drop_islands(pool, keep, self.islands.len());
         if let Some(island) = self.islands.last_mut().filter(|island| island.end > bound) {
             truncate_list(pool, &mut island.chunks, bound - island.start);
@@ -293,21 +303,29 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            Self { pool: Pool::new(), assembler: Assembler::default(), limit: AMPLE }
+            Self {
+                pool: Pool::new(),
+                assembler: Assembler::default(),
+                limit: AMPLE,
+            }
         }
 
         fn insert(&mut self, at: u64, len: usize) -> Result<Inserted, Refused> {
             let idle = self.assembler.ready.is_empty();
             let room = Room::new(self.limit, self.pool.held(), idle);
             let chunk = Bytes::pattern(SEED, at, len);
-            self.assembler.insert(&mut self.pool, offset(at), chunk, room, GFP_ATOMIC)
+            self.assembler
+                .insert(&mut self.pool, offset(at), chunk, room, GFP_ATOMIC)
         }
 
         /// Reads up to `len` bytes and checks them.
         fn read(&mut self, len: usize) -> usize {
             let from = self.assembler.read().get();
-            let ready: Vec<u8> =
-                self.pool.iter(self.assembler.ready()).flat_map(|chunk| chunk.as_slice().to_vec()).collect();
+            let ready: Vec<u8> = self
+                .pool
+                .iter(self.assembler.ready())
+                .flat_map(|chunk| chunk.as_slice().to_vec())
+                .collect();
             assert_eq!(ready.len() as u64, self.assembler.end().get() - from);
             assert_eq!(ready, pattern(SEED, from, ready.len()));
             let len = len.min(ready.len());
@@ -322,22 +340,48 @@ mod tests {
             for island in &self.assembler.islands {
                 assert!(last < island.start, "a hole before each island");
                 assert!(island.start < island.end);
-                let bytes: Vec<u8> =
-                    self.pool.iter(&island.chunks).flat_map(|chunk| chunk.as_slice().to_vec()).collect();
-                assert_eq!(bytes, pattern(SEED, island.start.get(), (island.end - island.start) as usize));
+                let bytes: Vec<u8> = self
+                    .pool
+                    .iter(&island.chunks)
+                    .flat_map(|chunk| chunk.as_slice().to_vec())
+                    .collect();
+                assert_eq!(
+                    bytes,
+                    pattern(
+                        SEED,
+                        island.start.get(),
+                        (island.end - island.start) as usize
+                    )
+                );
                 last = island.end;
             }
             let chunks = |list| self.pool.iter(list).collect::<Vec<_>>();
             let mut all = chunks(&self.assembler.ready);
-            all.extend(self.assembler.islands.iter().flat_map(|island| chunks(&island.chunks)));
+            all.extend(
+                self.assembler
+                    .islands
+                    .iter()
+                    .flat_map(|island| chunks(&island.chunks)),
+            );
             assert!(all.iter().all(|chunk| chunk.len() > 0));
-            assert_eq!(all.len(), self.pool.len() as usize, "no chunk is lost in the pool");
-            let held: usize = all.iter().map(|chunk| chunk.truesize() + Pool::<Bytes>::OVERHEAD).sum();
+            assert_eq!(
+                all.len(),
+                self.pool.len() as usize,
+                "no chunk is lost in the pool"
+            );
+            let held: usize = all
+                .iter()
+                .map(|chunk| chunk.truesize() + Pool::<Bytes>::OVERHEAD)
+                .sum();
             assert_eq!(self.pool.held(), held);
         }
 
         fn islands(&self) -> Vec<(u64, u64)> {
-            self.assembler.islands.iter().map(|island| (island.start.get(), island.end.get())).collect()
+            self.assembler
+                .islands
+                .iter()
+                .map(|island| (island.start.get(), island.end.get()))
+                .collect()
         }
     }
 
@@ -359,7 +403,11 @@ mod tests {
     fn islands_join_in_every_way() {
         for (inserts, islands, end) in [
             // A new one before, between, after.
-            (&[(10, 5), (30, 5), (20, 5), (50, 5)][..], &[(10, 15), (20, 25), (30, 35), (50, 55)][..], 0),
+            (
+                &[(10, 5), (30, 5), (20, 5), (50, 5)][..],
+                &[(10, 15), (20, 25), (30, 35), (50, 55)][..],
+                0,
+            ),
             // Touching at the end, at the start, at both.
             (&[(10, 5), (15, 5)], &[(10, 20)], 0),
             (&[(10, 5), (5, 5)], &[(5, 15)], 0),
@@ -376,7 +424,11 @@ mod tests {
             (&[(10, 5), (20, 5), (30, 5), (5, 40)], &[(5, 45)], 0),
             (&[(10, 5), (20, 5), (30, 5), (5, 27)], &[(5, 35)], 0),
             (&[(10, 5), (20, 5), (30, 5), (12, 20)], &[(10, 35)], 0),
-            (&[(10, 5), (20, 5), (30, 5), (40, 5), (15, 15)], &[(10, 35), (40, 45)], 0),
+            (
+                &[(10, 5), (20, 5), (30, 5), (40, 5), (15, 15)],
+                &[(10, 35), (40, 45)],
+                0,
+            ),
             // The first hole closes.
             (&[(10, 5), (20, 5), (0, 10)], &[(20, 25)], 15),
             (&[(10, 5), (20, 5), (0, 12)], &[(20, 25)], 15),
@@ -428,7 +480,10 @@ mod tests {
         assert_eq!(fixture.islands(), [(1_000_000, 1_000_001)]);
         assert_eq!(fixture.pool.len(), 2);
         assert_eq!(fixture.insert(500_000, 500_000), Ok(Inserted::InOrder));
-        assert!(fixture.assembler.islands.capacity() <= SPARE_ISLANDS, "the array is given back");
+        assert!(
+            fixture.assembler.islands.capacity() <= SPARE_ISLANDS,
+            "the array is given back"
+        );
     }
 
     #[test]
@@ -465,8 +520,11 @@ mod tests {
             fixture.assembler.truncate(&mut fixture.pool, offset(bound));
             fixture.check();
             assert_eq!(fixture.assembler.end().get(), bound.clamp(3, 10));
-            let expected: Vec<_> =
-                [(15, 25), (40, 50)].iter().filter(|i| i.0 < bound).map(|i| (i.0, i.1.min(bound))).collect();
+            let expected: Vec<_> = [(15, 25), (40, 50)]
+                .iter()
+                .filter(|i| i.0 < bound)
+                .map(|i| (i.0, i.1.min(bound)))
+                .collect();
             assert_eq!(fixture.islands(), expected);
             fixture.read(usize::MAX);
         }

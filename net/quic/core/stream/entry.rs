@@ -37,8 +37,12 @@ impl Pending {
     pub(crate) const DATA_BLOCKED: Self = Self(8);
 
     /// In the order in which they are sent.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::STOP_SENDING, Self::RESET, Self::MAX_STREAM_DATA, Self::DATA_BLOCKED];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::STOP_SENDING,
+        Self::RESET,
+        Self::MAX_STREAM_DATA,
+        Self::DATA_BLOCKED,
+    ];
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
@@ -59,7 +63,15 @@ impl Pending {
 
 impl Stream {
     pub(crate) fn new(id: StreamId, send: Option<SendPart>, recv: Option<RecvPart>) -> Self {
-        Self { id, send, recv, links: Links::default(), pending: Pending::default(), runs: 0, closed: false }
+        Self {
+            id,
+            send,
+            recv,
+            links: Links::default(),
+            pending: Pending::default(),
+            runs: 0,
+            closed: false,
+        }
     }
 
     /// Whether both parts are over.

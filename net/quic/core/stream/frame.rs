@@ -31,13 +31,20 @@ impl StreamFrame {
     pub fn record(&self) -> SentFrame {
         // No frame is longer than a UDP datagram.
         let len = u16::try_from(self.len).unwrap_or(u16::MAX);
-        SentFrame::Stream { id: self.id, offset: self.offset, len, fin: self.fin }
+        SentFrame::Stream {
+            id: self.id,
+            offset: self.offset,
+            len,
+            fin: self.fin,
+        }
     }
 
     /// Which of the bytes of the packet the frame takes, if it is written with a Length field: header and payload.
     pub fn size(&self) -> usize {
         let length = VarInt::saturating(crate::offset::bytes(self.len)).size();
-        header(self.id, self.offset).saturating_add(length).saturating_add(self.len)
+        header(self.id, self.offset)
+            .saturating_add(length)
+            .saturating_add(self.len)
     }
 }
 
@@ -55,15 +62,20 @@ fn header(id: StreamId, offset: Offset) -> usize {
 /// How much payload a STREAM frame with a Length field can carry in `space` bytes; `None` if not even its header fits.
 #[inline]
 pub(crate) fn capacity(space: usize, id: StreamId, offset: Offset) -> Option<usize> {
+    payload(space.checked_sub(header(id, offset))?)
+}
+
+/// How much payload fits in `space` bytes behind its length; `None` if not even that of nothing fits.
+#[inline]
+pub(crate) fn payload(space: usize) -> Option<usize> {
     /// The largest lengths that take one, two and four bytes; a UDP datagram has no more than fits in 16 bits.
     const ONE: usize = 0x3f;
     const TWO: usize = 0x3fff;
     const FOUR: usize = 0xffff;
 
-    let rest = space.checked_sub(header(id, offset))?;
-    let one = rest.checked_sub(1)?.min(ONE);
-    let two = rest.saturating_sub(2).min(TWO);
-    let four = rest.saturating_sub(4).min(FOUR);
+    let one = space.checked_sub(1)?.min(ONE);
+    let two = space.saturating_sub(2).min(TWO);
+    let four = space.saturating_sub(4).min(FOUR);
     Some(one.max(two).max(four))
 }
 
@@ -77,7 +89,16 @@ mod tests {
             let id = StreamId::new(VarInt::new(id).unwrap());
             for offset in [0, 1, 64, 16_384, 1 << 30] {
                 let offset = Offset::saturating(offset);
-                let size = |len| StreamFrame { id, offset, len, fin: false, at: Cursor::NONE }.size();
+                let size = |len| {
+                    StreamFrame {
+                        id,
+                        offset,
+                        len,
+                        fin: false,
+                        at: Cursor::NONE,
+                    }
+                    .size()
+                };
                 for space in (0..200).chain(16_300..16_500).chain([65_507]) {
                     match capacity(space, id, offset) {
                         None => assert!(size(0) > space),

@@ -7,6 +7,7 @@
 //! one and nothing was ever said about it, then it is in `untouched`; or it is closed. So neither a closed stream nor one that
 //! was only opened costs memory of its own, and one frame cannot make us allocate a thousand streams (RFC 9000 §21.8).
 
+use crate::array::{partition_point, reserve_one, retain};
 use crate::pool::Slot;
 use crate::range_set::RangeSet;
 use kernel::alloc::{AllocError, Flags, KVec};
@@ -21,7 +22,7 @@ pub(crate) struct Index {
     next: u64,
 }
 
-#[derive(Copy, Clone)]
+#[derive(Copy, Clone, Default)]
 struct Entry {
     number: u64,
     slot: Slot,
@@ -42,7 +43,12 @@ pub(crate) enum Place {
 
 impl Index {
     pub(crate) const fn new() -> Self {
-        Self { entries: KVec::new(), dead: 0, untouched: RangeSet::new(), next: 0 }
+        Self {
+            entries: KVec::new(),
+            dead: 0,
+            untouched: RangeSet::new(),
+            next: 0,
+        }
     }
 
     /// The lowest stream that is not open.
@@ -58,7 +64,10 @@ impl Index {
         // The stream opened last is the one most often asked for.
         let entry = match self.entries.last() {
             Some(last) if last.number == number => Some(last),
-            _ => self.entries.get(self.position(number)).filter(|entry| entry.number == number),
+            _ => self
+                .entries
+                .get(self.position(number))
+                .filter(|entry| entry.number == number),
         };
         match entry {
             Some(entry) if entry.slot.is_none() => Place::Closed,
@@ -69,12 +78,12 @@ impl Index {
     }
 
     fn position(&self, number: u64) -> usize {
-        self.entries.partition_point(|entry| entry.number < number)
+        partition_point(&self.entries, |entry| entry.number < number)
     }
 
     /// Makes sure that the next insertion does not fail.
     pub(crate) fn reserve(&mut self, flags: Flags) -> Result<(), AllocError> {
-        self.entries.reserve(1, flags)?;
+        reserve_one(&mut self.entries, flags)?;
         self.untouched.reserve(flags)
     }
 
@@ -86,18 +95,26 @@ impl Index {
         } else {
             let _ = self.untouched.remove(number..number.saturating_add(1));
         }
-        let _ = self.entries.insert_within_capacity(self.position(number), Entry { number, slot });
+        let _ = self
+            .entries
+            .insert_within_capacity(self.position(number), Entry { number, slot });
     }
 
     /// Stream `number` is over.
     pub(crate) fn remove(&mut self, number: u64) {
         let at = self.position(number);
-        let Some(entry) = self.entries.get_mut(at).filter(|entry| entry.number == number) else { return };
+        let Some(entry) = self
+            .entries
+            .get_mut(at)
+            .filter(|entry| entry.number == number)
+        else {
+            return;
+        };
         entry.slot = Slot::NONE;
         self.dead = self.dead.saturating_add(1);
         // Taking out one entry moves all after it; taking out half of them moves the other half once.
         if self.dead > self.entries.len() / 2 {
-            self.entries.retain(|entry| !entry.slot.is_none());
+            retain(&mut self.entries, |entry| !entry.slot.is_none());
             self.dead = 0;
         }
     }
@@ -151,7 +168,10 @@ mod tests {
             if !failed {
                 break;
             }
-            assert_eq!((index.find(2), index.find(4), index.next()), (Place::Untouched, Place::Unopened, 4));
+            assert_eq!(
+                (index.find(2), index.find(4), index.next()),
+                (Place::Untouched, Place::Unopened, 4)
+            );
         }
     }
 

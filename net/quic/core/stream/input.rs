@@ -68,17 +68,30 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         flags: Flags,
         events: &mut impl FnMut(StreamEvent),
     ) -> Result<(), FrameError> {
-        let Some(slot) = self.receiving(id, frame_type::STREAM, flags)? else { return Ok(()) };
+        let Some(slot) = self.receiving(id, frame_type::STREAM, flags)? else {
+            return Ok(());
+        };
         // RFC 9000 §19.8: The largest offset delivered on a stream cannot exceed 2^62-1. Receipt of a frame that exceeds this
         // limit MUST be treated as a connection error of type FRAME_ENCODING_ERROR or FLOW_CONTROL_ERROR.
         let end = offset
             .checked_add(data.len())
             .ok_or_else(|| flow_control(frame_type::STREAM, "offset beyond 2^62-1"))?;
         let room = self.room();
-        let Some(stream) = self.slab.get_mut(slot) else { return Ok(()) };
-        let Some(recv) = stream.recv.as_mut() else { return Ok(()) };
-        let raised = recv.check(end, fin).map_err(|violation| error(frame_type::STREAM, violation))?;
-        check_connection(self.received, raised, self.recv_window.limit(), frame_type::STREAM)?;
+        let Some(stream) = self.slab.get_mut(slot) else {
+            return Ok(());
+        };
+        let Some(recv) = stream.recv.as_mut() else {
+            return Ok(());
+        };
+        let raised = recv
+            .check(end, fin)
+            .map_err(|violation| error(frame_type::STREAM, violation))?;
+        check_connection(
+            self.received,
+            raised,
+            self.recv_window.limit(),
+            frame_type::STREAM,
+        )?;
         if fin {
             // The end may be all that is left to read, and then the stream is kept for it.
             room.other(size_of::<Stream>())?;
@@ -101,18 +114,30 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     fn return_stream_credit(&mut self, slot: Slot) {
-        let recv = self.slab.get_mut(slot).and_then(|stream| stream.recv.as_mut());
+        let recv = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.recv.as_mut());
         let credit = recv.map_or(0, |recv| recv.take_credit());
         self.return_credit(credit);
     }
 
     /// Reports what a frame changed, and closes the stream at `slot` if it is over.
     fn on_received(&mut self, slot: Slot, changes: Changes, events: &mut impl FnMut(StreamEvent)) {
-        let Some(stream) = self.slab.get(slot) else { return };
-        let Some(recv) = stream.recv.as_ref() else { return };
+        let Some(stream) = self.slab.get(slot) else {
+            return;
+        };
+        let Some(recv) = stream.recv.as_ref() else {
+            return;
+        };
         let id = stream.id;
         let mut report = |state, error_code, final_size| {
-            events(StreamEvent::Recv { id, state, error_code, final_size });
+            events(StreamEvent::Recv {
+                id,
+                state,
+                error_code,
+                final_size,
+            });
         };
         let reset = recv.reset_code();
         // After STOP_SENDING, data is discarded silently.
@@ -144,7 +169,17 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     ) -> Result<(), FrameError> {
         let reliable_size = Offset::ZERO;
         let frame_type = frame_type::RESET_STREAM;
-        self.on_reset(ResetFrame { frame_type, id, error_code, final_size, reliable_size }, flags, events)
+        self.on_reset(
+            ResetFrame {
+                frame_type,
+                id,
+                error_code,
+                final_size,
+                reliable_size,
+            },
+            flags,
+            events,
+        )
     }
 
     /// RESET_STREAM_AT.
@@ -158,7 +193,17 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         events: &mut impl FnMut(StreamEvent),
     ) -> Result<(), FrameError> {
         let frame_type = frame_type::RESET_STREAM_AT;
-        self.on_reset(ResetFrame { frame_type, id, error_code, final_size, reliable_size }, flags, events)
+        self.on_reset(
+            ResetFrame {
+                frame_type,
+                id,
+                error_code,
+                final_size,
+                reliable_size,
+            },
+            flags,
+            events,
+        )
     }
 
     fn on_reset(
@@ -167,10 +212,22 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         flags: Flags,
         events: &mut impl FnMut(StreamEvent),
     ) -> Result<(), FrameError> {
-        let ResetFrame { frame_type, id, error_code, final_size, reliable_size } = frame;
-        let Some(slot) = self.receiving(id, frame_type, flags)? else { return Ok(()) };
-        let Some(stream) = self.slab.get_mut(slot) else { return Ok(()) };
-        let Some(recv) = stream.recv.as_mut() else { return Ok(()) };
+        let ResetFrame {
+            frame_type,
+            id,
+            error_code,
+            final_size,
+            reliable_size,
+        } = frame;
+        let Some(slot) = self.receiving(id, frame_type, flags)? else {
+            return Ok(());
+        };
+        let Some(stream) = self.slab.get_mut(slot) else {
+            return Ok(());
+        };
+        let Some(recv) = stream.recv.as_mut() else {
+            return Ok(());
+        };
         let raised = recv
             .check_reset(error_code, final_size, reliable_size)
             .map_err(|violation| error(frame_type, violation))?;
@@ -194,14 +251,27 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         flags: Flags,
         events: &mut impl FnMut(StreamEvent),
     ) -> Result<(), FrameError> {
-        let Some(slot) = self.sending(id, frame_type::STOP_SENDING, flags)? else { return Ok(()) };
-        let Some(send) = self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()) else {
+        let Some(slot) = self.sending(id, frame_type::STOP_SENDING, flags)? else {
             return Ok(());
         };
-        let Some(discarded) = send.on_stop_sending(&mut self.tx, error_code) else { return Ok(()) };
+        let Some(send) = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+        else {
+            return Ok(());
+        };
+        let Some(discarded) = send.on_stop_sending(&mut self.tx, error_code) else {
+            return Ok(());
+        };
         let (error_code, final_size) = send.reset_code().unwrap_or_default();
         self.on_reset_begun(slot, id, discarded);
-        events(StreamEvent::Send { id, state: SendState::ResetSent, error_code, final_size });
+        events(StreamEvent::Send {
+            id,
+            state: SendState::ResetSent,
+            error_code,
+            final_size,
+        });
         Ok(())
     }
 
@@ -221,8 +291,14 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         flags: Flags,
         events: &mut impl FnMut(StreamEvent),
     ) -> Result<(), FrameError> {
-        let Some(slot) = self.sending(id, frame_type::MAX_STREAM_DATA, flags)? else { return Ok(()) };
-        let Some(send) = self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()) else {
+        let Some(slot) = self.sending(id, frame_type::MAX_STREAM_DATA, flags)? else {
+            return Ok(());
+        };
+        let Some(send) = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+        else {
             return Ok(());
         };
         if send.on_max_stream_data(limit.get()) {
@@ -250,12 +326,17 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             Directionality::Unidirectional => frame_type::MAX_STREAMS_UNI,
         };
         check_count(limit, frame_type)?;
-        let raised =
-            self.local.get_mut(kind(directionality)).is_some_and(|local| local.window.raise(limit.get()));
-        let highest =
-            limit.get().checked_sub(1).and_then(|last| StreamId::nth(self.role, directionality, last));
+        let raised = self
+            .local
+            .get_mut(kind(directionality))
+            .is_some_and(|local| local.window.raise(limit.get()));
+        let highest = limit
+            .get()
+            .checked_sub(1)
+            .and_then(|last| StreamId::nth(self.role, directionality, last));
         if let Some(highest) = highest.filter(|_| raised) {
-            self.pending.remove(ConnectionPending::streams_blocked(directionality));
+            self.pending
+                .remove(ConnectionPending::streams_blocked(directionality));
             events(StreamEvent::MaxStreams { highest });
         }
         Ok(())
@@ -265,7 +346,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     pub fn on_stream_data_blocked(&mut self, id: StreamId, flags: Flags) -> Result<(), FrameError> {
         // RFC 9000 §3.2: The receiving part of a stream is created when the first STREAM_DATA_BLOCKED frame is received. Nothing
         // else follows from it: limits move when data is consumed (§4.2).
-        self.receiving(id, frame_type::STREAM_DATA_BLOCKED, flags).map(drop)
+        self.receiving(id, frame_type::STREAM_DATA_BLOCKED, flags)
+            .map(drop)
     }
 
     /// STREAMS_BLOCKED.
@@ -285,7 +367,12 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// The place of stream `id`, on which the peer sends; `None` if it is over.
     #[inline]
-    fn receiving(&mut self, id: StreamId, frame_type: u64, flags: Flags) -> Result<Option<Slot>, FrameError> {
+    fn receiving(
+        &mut self,
+        id: StreamId,
+        frame_type: u64,
+        flags: Flags,
+    ) -> Result<Option<Slot>, FrameError> {
         if let Some(slot) = self.known(id) {
             if id.directionality() == Directionality::Bidirectional || id.initiator() != self.role {
                 return Ok(Some(slot));
@@ -295,7 +382,12 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// The place of stream `id`, on which we send; `None` if it is over.
-    fn sending(&mut self, id: StreamId, frame_type: u64, flags: Flags) -> Result<Option<Slot>, FrameError> {
+    fn sending(
+        &mut self,
+        id: StreamId,
+        frame_type: u64,
+        flags: Flags,
+    ) -> Result<Option<Slot>, FrameError> {
         self.named_by_peer(id, frame_type, id.initiator() != self.role, flags)
     }
 
@@ -308,8 +400,9 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         wrong_way: bool,
         flags: Flags,
     ) -> Result<Option<Slot>, FrameError> {
-        let state_error =
-            |reason| TransportError::new(TransportErrorCode::STREAM_STATE_ERROR, frame_type, reason);
+        let state_error = |reason| {
+            TransportError::new(TransportErrorCode::STREAM_STATE_ERROR, frame_type, reason)
+        };
         // RFC 9000 §19.4, §19.8, §19.13: a frame for a send-only stream; §19.5, §19.10: a frame for a receive-only stream MUST
         // terminate the connection with error STREAM_STATE_ERROR.
         if wrong_way && id.directionality() == Directionality::Unidirectional {
@@ -328,10 +421,18 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             Place::Unopened | Place::Untouched => {
                 // RFC 9000 §4.6: An endpoint that receives a frame with a stream ID exceeding the limit it has sent MUST treat this
                 // as a connection error of type STREAM_LIMIT_ERROR.
-                let limit = self.remote.get(kind(id.directionality())).map_or(0, |remote| remote.limit);
+                let limit = self
+                    .remote
+                    .get(kind(id.directionality()))
+                    .map_or(0, |remote| remote.limit);
                 if id.initiator() != self.role && id.index() >= limit {
                     let code = TransportErrorCode::STREAM_LIMIT_ERROR;
-                    return Err(TransportError::new(code, frame_type, "more streams than the limit").into());
+                    return Err(TransportError::new(
+                        code,
+                        frame_type,
+                        "more streams than the limit",
+                    )
+                    .into());
                 }
                 Ok(Some(self.create(id, flags)?))
             }
@@ -344,7 +445,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 fn check_count(limit: VarInt, frame_type: u64) -> Result<(), TransportError> {
     if limit > MAX_STREAMS {
         let code = TransportErrorCode::FRAME_ENCODING_ERROR;
-        return Err(TransportError::new(code, frame_type, "more than 2^60 streams"));
+        return Err(TransportError::new(
+            code,
+            frame_type,
+            "more than 2^60 streams",
+        ));
     }
     Ok(())
 }
@@ -352,9 +457,17 @@ fn check_count(limit: VarInt, frame_type: u64) -> Result<(), TransportError> {
 // RFC 9000 §4.1: A receiver MUST close the connection with an error of type FLOW_CONTROL_ERROR if the sender violates the advertised
 // connection or stream data limits.
 #[inline]
-fn check_connection(received: u64, raised: u64, limit: u64, frame_type: u64) -> Result<(), TransportError> {
+fn check_connection(
+    received: u64,
+    raised: u64,
+    limit: u64,
+    frame_type: u64,
+) -> Result<(), TransportError> {
     if received.saturating_add(raised) > limit {
-        return Err(flow_control(frame_type, "more data than the limit of the connection"));
+        return Err(flow_control(
+            frame_type,
+            "more data than the limit of the connection",
+        ));
     }
     Ok(())
 }

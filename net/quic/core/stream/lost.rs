@@ -21,7 +21,10 @@ pub(crate) struct LostRanges {
 
 impl LostRanges {
     pub(crate) const fn new() -> Self {
-        Self { ranges: RangeSet::new(), cover: Offset::ZERO..Offset::ZERO }
+        Self {
+            ranges: RangeSet::new(),
+            cover: Offset::ZERO..Offset::ZERO,
+        }
     }
 
     #[inline]
@@ -131,10 +134,16 @@ mod tests {
                 }
             };
             inject::fail_nth(n, body);
-            let mut all: Vec<u64> = drain(&mut lost).into_iter().flat_map(|(from, to)| from..to).collect();
+            let mut all: Vec<u64> = drain(&mut lost)
+                .into_iter()
+                .flat_map(|(from, to)| from..to)
+                .collect();
             all.sort();
             for at in [10, 30, 50] {
-                assert!((at..at + 10).all(|byte| all.contains(&byte)), "{n}: {all:?}");
+                assert!(
+                    (at..at + 10).all(|byte| all.contains(&byte)),
+                    "{n}: {all:?}"
+                );
             }
         }
     }
@@ -154,7 +163,10 @@ mod tests {
 
     #[test]
     fn cover_shrinks_from_both_ends() {
-        let mut lost = LostRanges { ranges: RangeSet::new(), cover: range(10, 50) };
+        let mut lost = LostRanges {
+            ranges: RangeSet::new(),
+            cover: range(10, 50),
+        };
         lost.remove(range(0, 15), GFP_ATOMIC);
         lost.remove(range(20, 30), GFP_ATOMIC);
         lost.remove(range(45, 60), GFP_ATOMIC);

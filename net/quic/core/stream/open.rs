@@ -61,7 +61,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// The next stream of that kind that can be opened here.
     pub fn next(&self, directionality: Directionality) -> Result<StreamId, OpenError> {
-        let next = self.local.get(kind(directionality)).map_or(0, |local| local.index.next());
+        let next = self
+            .local
+            .get(kind(directionality))
+            .map_or(0, |local| local.index.next());
         StreamId::nth(self.role, directionality, next).ok_or(OpenError::Exhausted)
     }
 
@@ -72,14 +75,21 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         match self.find_to_send(id)? {
             Place::Known(slot) => {
                 let send = self.slab.get(slot).and_then(|stream| stream.send.as_ref());
-                return if send.is_some_and(SendPart::is_untouched) { Ok(()) } else { Err(OpenError::InUse) };
+                return if send.is_some_and(SendPart::is_untouched) {
+                    Ok(())
+                } else {
+                    Err(OpenError::InUse)
+                };
             }
             Place::Unopened if id.initiator() != self.role => return Err(OpenError::NotOpen),
             _ => {}
         }
         // RFC 9000 §4.6: Endpoints MUST NOT exceed the limit set by their peer. Only streams with a stream ID less than
         // (max_streams * 4 + first_stream_id_of_type) can be opened.
-        let local = self.local.get(kind(id.directionality())).filter(|_| id.initiator() == self.role);
+        let local = self
+            .local
+            .get(kind(id.directionality()))
+            .filter(|_| id.initiator() == self.role);
         if local.is_some_and(|local| id.index() >= local.window.limit()) {
             return Err(OpenError::Limit(id));
         }
@@ -91,8 +101,13 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     // RFC 9000 §4.6: An endpoint that is unable to open a new stream due to the peer's limits SHOULD send a STREAMS_BLOCKED
     // frame.
     pub fn signal_streams_blocked(&mut self, directionality: Directionality) {
-        if self.local.get_mut(kind(directionality)).is_some_and(|local| local.window.block()) {
-            self.pending.insert(ConnectionPending::streams_blocked(directionality));
+        if self
+            .local
+            .get_mut(kind(directionality))
+            .is_some_and(|local| local.window.block())
+        {
+            self.pending
+                .insert(ConnectionPending::streams_blocked(directionality));
         }
     }
 

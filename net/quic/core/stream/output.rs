@@ -35,8 +35,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
         while let Some(slot) = self.schedule.next_control() {
             let stream = self.slab.get_mut(slot)?;
-            let pending =
-                Pending::ALL.into_iter().find(|frame| stream.pending.contains(*frame)).unwrap_or_default();
+            let pending = Pending::ALL
+                .into_iter()
+                .find(|frame| stream.pending.contains(*frame))
+                .unwrap_or_default();
             let frame = control_frame(stream, pending);
             if frame.is_some_and(|frame| frame.size() > space) {
                 return None;
@@ -67,7 +69,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         };
         for (remote, directionality) in self.remote.iter_mut().zip(DIRECTIONALITIES) {
             let limit = VarInt::saturating(remote.limit);
-            let frame = ControlFrame::MaxStreams { directionality, limit };
+            let frame = ControlFrame::MaxStreams {
+                directionality,
+                limit,
+            };
             if let Some(frame) = due(ConnectionPending::max_streams(directionality), frame) {
                 remote.signalled = limit.get();
                 return Some(frame);
@@ -80,14 +85,23 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
         // RFC 9000 §13.3: These frames always include the limit that is causing blocking at the time that they are transmitted.
         let limit = VarInt::saturating(self.send_window.limit());
-        if let Some(frame) = due(ConnectionPending::DATA_BLOCKED, ControlFrame::DataBlocked { limit }) {
+        if let Some(frame) = due(
+            ConnectionPending::DATA_BLOCKED,
+            ControlFrame::DataBlocked { limit },
+        ) {
             return Some(frame);
         }
-        self.local.iter().zip(DIRECTIONALITIES).find_map(|(local, directionality)| {
-            let limit = VarInt::saturating(local.window.limit());
-            let frame = ControlFrame::StreamsBlocked { directionality, limit };
-            due(ConnectionPending::streams_blocked(directionality), frame)
-        })
+        self.local
+            .iter()
+            .zip(DIRECTIONALITIES)
+            .find_map(|(local, directionality)| {
+                let limit = VarInt::saturating(local.window.limit());
+                let frame = ControlFrame::StreamsBlocked {
+                    directionality,
+                    limit,
+                };
+                due(ConnectionPending::streams_blocked(directionality), frame)
+            })
     }
 
     /// The next STREAM frame for the `space` bytes that are left in a packet, written with a Length field. It counts as sent.
@@ -147,11 +161,25 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// The packet with `frame` was acknowledged.
     #[inline]
-    pub fn on_acked(&mut self, frame: &SentFrame, flags: Flags, events: &mut impl FnMut(StreamEvent)) {
+    pub fn on_acked(
+        &mut self,
+        frame: &SentFrame,
+        flags: Flags,
+        events: &mut impl FnMut(StreamEvent),
+    ) {
         match *frame {
-            SentFrame::Stream { id, offset, len, fin } => {
+            SentFrame::Stream {
+                id,
+                offset,
+                len,
+                fin,
+            } => {
                 let Some(slot) = self.known(id) else { return };
-                let Some(send) = self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()) else {
+                let Some(send) = self
+                    .slab
+                    .get_mut(slot)
+                    .and_then(|stream| stream.send.as_mut())
+                else {
                     return;
                 };
                 let was_terminal = send.is_terminal();
@@ -166,7 +194,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             }
             SentFrame::ResetStream { id, reliable } => {
                 let Some(slot) = self.known(id) else { return };
-                let Some(send) = self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()) else {
+                let Some(send) = self
+                    .slab
+                    .get_mut(slot)
+                    .and_then(|stream| stream.send.as_mut())
+                else {
                     return;
                 };
                 let was_terminal = send.is_terminal();
@@ -177,7 +209,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             }
             SentFrame::StopSending { id } => {
                 let Some(slot) = self.known(id) else { return };
-                if let Some(recv) = self.slab.get_mut(slot).and_then(|stream| stream.recv.as_mut()) {
+                if let Some(recv) = self
+                    .slab
+                    .get_mut(slot)
+                    .and_then(|stream| stream.recv.as_mut())
+                {
                     recv.on_stop_acked();
                     self.settle(slot);
                 }
@@ -197,9 +233,17 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             _ => return self.on_connection_lost(frame),
         };
         let Some(slot) = self.known(id) else { return };
-        let Some(stream) = self.slab.get_mut(slot).map(|stream| &mut **stream) else { return };
+        let Some(stream) = self.slab.get_mut(slot).map(|stream| &mut **stream) else {
+            return;
+        };
         let again = match (*frame, &mut stream.send, &mut stream.recv) {
-            (SentFrame::Stream { offset, len, fin, .. }, Some(send), _) => {
+            (
+                SentFrame::Stream {
+                    offset, len, fin, ..
+                },
+                Some(send),
+                _,
+            ) => {
                 send.on_lost(offset..offset + usize::from(len), fin, flags);
                 if send.has_data() {
                     self.schedule.want_data(&mut self.slab, slot);
@@ -212,9 +256,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             (SentFrame::StreamDataBlocked { limit, .. }, Some(send), _) => {
                 send.on_blocked_lost(limit).then_some(Pending::DATA_BLOCKED)
             }
-            (SentFrame::MaxStreamData { limit, .. }, _, Some(recv)) => {
-                recv.window().on_lost(limit).then_some(Pending::MAX_STREAM_DATA)
-            }
+            (SentFrame::MaxStreamData { limit, .. }, _, Some(recv)) => recv
+                .window()
+                .on_lost(limit)
+                .then_some(Pending::MAX_STREAM_DATA),
             (SentFrame::StopSending { .. }, _, Some(_)) => Some(Pending::STOP_SENDING),
             _ => None,
         };
@@ -225,16 +270,25 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     fn on_connection_lost(&mut self, frame: &SentFrame) {
         let (needed, pending) = match *frame {
-            SentFrame::MaxData { limit } => (self.recv_window.on_lost(limit), ConnectionPending::MAX_DATA),
-            SentFrame::DataBlocked { limit } => {
-                (self.send_window.on_lost(limit, self.written), ConnectionPending::DATA_BLOCKED)
+            SentFrame::MaxData { limit } => {
+                (self.recv_window.on_lost(limit), ConnectionPending::MAX_DATA)
             }
-            SentFrame::MaxStreams { directionality, limit } => {
+            SentFrame::DataBlocked { limit } => (
+                self.send_window.on_lost(limit, self.written),
+                ConnectionPending::DATA_BLOCKED,
+            ),
+            SentFrame::MaxStreams {
+                directionality,
+                limit,
+            } => {
                 let remote = self.remote.get(kind(directionality));
                 let latest = remote.is_some_and(|remote| remote.signalled == limit.get());
                 (latest, ConnectionPending::max_streams(directionality))
             }
-            SentFrame::StreamsBlocked { directionality, limit } => {
+            SentFrame::StreamsBlocked {
+                directionality,
+                limit,
+            } => {
                 let local = self.local.get(kind(directionality));
                 let blocked = local.is_some_and(|local| local.window.limit() == limit.get());
                 (blocked, ConnectionPending::streams_blocked(directionality))
@@ -252,14 +306,25 @@ fn control_frame(stream: &Stream, pending: Pending) -> Option<ControlFrame> {
     let id = stream.id;
     let (send, recv) = (stream.send.as_ref(), stream.recv.as_ref());
     match pending {
-        Pending::STOP_SENDING => {
-            recv?.stop_frame().map(|error_code| ControlFrame::StopSending { id, error_code })
-        }
+        Pending::STOP_SENDING => recv?
+            .stop_frame()
+            .map(|error_code| ControlFrame::StopSending { id, error_code }),
         Pending::RESET => {
-            send?.reset_frame().map(|(error_code, final_size, reliable_size)| match reliable_size {
-                Offset::ZERO => ControlFrame::ResetStream { id, error_code, final_size },
-                reliable_size => ControlFrame::ResetStreamAt { id, error_code, final_size, reliable_size },
-            })
+            send?.reset_frame().map(
+                |(error_code, final_size, reliable_size)| match reliable_size {
+                    Offset::ZERO => ControlFrame::ResetStream {
+                        id,
+                        error_code,
+                        final_size,
+                    },
+                    reliable_size => ControlFrame::ResetStreamAt {
+                        id,
+                        error_code,
+                        final_size,
+                        reliable_size,
+                    },
+                },
+            )
         }
         Pending::MAX_STREAM_DATA => {
             let limit = VarInt::saturating(recv.filter(|recv| recv.wants_data())?.window().limit());

@@ -178,10 +178,16 @@ impl RecvPart {
         // RFC 9000 §4.5: A receiver SHOULD treat receipt of data at or beyond the final size as an error of type
         // FINAL_SIZE_ERROR.
         if self.size_known && end > self.highest {
-            return Err((TransportErrorCode::FINAL_SIZE_ERROR, "data beyond the final size"));
+            return Err((
+                TransportErrorCode::FINAL_SIZE_ERROR,
+                "data beyond the final size",
+            ));
         }
         if fin && (end < self.highest || self.size_known && end != self.highest) {
-            return Err((TransportErrorCode::FINAL_SIZE_ERROR, "the final size changed"));
+            return Err((
+                TransportErrorCode::FINAL_SIZE_ERROR,
+                "the final size changed",
+            ));
         }
         self.check_limit(end)
     }
@@ -191,7 +197,10 @@ impl RecvPart {
     #[inline]
     fn check_limit(&self, end: Offset) -> Result<u64, Violation> {
         if end.get() > self.window.limit() {
-            return Err((TransportErrorCode::FLOW_CONTROL_ERROR, "more data than the limit of the stream"));
+            return Err((
+                TransportErrorCode::FLOW_CONTROL_ERROR,
+                "more data than the limit of the stream",
+            ));
         }
         Ok(end - self.highest)
     }
@@ -222,7 +231,11 @@ impl RecvPart {
             false
         };
         self.trim_to_promise(pool);
-        let mut changes = Changes { begun: !self.begun, readable, ..Changes::default() };
+        let mut changes = Changes {
+            begun: !self.begun,
+            readable,
+            ..Changes::default()
+        };
         self.begun = true;
         self.highest = self.highest.max(end);
         if fin && !self.size_known {
@@ -236,7 +249,9 @@ impl RecvPart {
 
     /// Whether the data from `offset` on was given up by RESET_STREAM_AT.
     fn exceeds_promise(&self, offset: Offset) -> bool {
-        self.reset.as_ref().is_some_and(|reset| offset >= reset.reliable)
+        self.reset
+            .as_ref()
+            .is_some_and(|reset| offset >= reset.reliable)
     }
 
     /// Drops what RESET_STREAM_AT does not promise.
@@ -247,20 +262,34 @@ impl RecvPart {
     }
 
     /// Checks a RESET_STREAM or RESET_STREAM_AT frame: returns by how much it raises what counts toward flow control.
-    pub(crate) fn check_reset(&self, code: VarInt, size: Offset, reliable: Offset) -> Result<u64, Violation> {
+    pub(crate) fn check_reset(
+        &self,
+        code: VarInt,
+        size: Offset,
+        reliable: Offset,
+    ) -> Result<u64, Violation> {
         // draft-ietf-quic-reliable-stream-reset §4: If the Reliable Size is larger than the Final Size, the receiver MUST close
         // the connection with a connection error of type FRAME_ENCODING_ERROR.
         if reliable > size {
-            return Err((TransportErrorCode::FRAME_ENCODING_ERROR, "reliable size above the final size"));
+            return Err((
+                TransportErrorCode::FRAME_ENCODING_ERROR,
+                "reliable size above the final size",
+            ));
         }
         // RFC 9000 §4.5: Once a final size for a stream is known, it cannot change.
         if size < self.highest || self.size_known && size != self.highest {
-            return Err((TransportErrorCode::FINAL_SIZE_ERROR, "the final size changed"));
+            return Err((
+                TransportErrorCode::FINAL_SIZE_ERROR,
+                "the final size changed",
+            ));
         }
         // draft-ietf-quic-reliable-stream-reset §5.2: If the receiver detects a change in those fields, it MUST close the
         // connection with a connection error of type STREAM_STATE_ERROR or FINAL_SIZE_ERROR, respectively.
         if self.reset.as_ref().is_some_and(|reset| reset.code != code) {
-            return Err((TransportErrorCode::STREAM_STATE_ERROR, "the code of a reset changed"));
+            return Err((
+                TransportErrorCode::STREAM_STATE_ERROR,
+                "the code of a reset changed",
+            ));
         }
         self.check_limit(size)
     }
@@ -275,7 +304,10 @@ impl RecvPart {
     ) -> Changes {
         // draft-ietf-quic-reliable-stream-reset §5.2: The receiver MUST ignore any RESET_STREAM_AT frame that increases the
         // Reliable Size.
-        let lowered = self.reset.as_ref().is_none_or(|reset| reliable < reset.reliable);
+        let lowered = self
+            .reset
+            .as_ref()
+            .is_none_or(|reset| reliable < reset.reliable);
         if self.is_terminal() || !lowered {
             // RFC 9000 §3.2: If the RESET_STREAM is suppressed, the receiving part of the stream remains in "Data Recvd".
             return Changes::default();
@@ -285,11 +317,19 @@ impl RecvPart {
         self.size_known = true;
         self.reset = Some(Reset { code, reliable });
         self.trim_to_promise(pool);
-        Changes { size_known, over: self.is_terminal(), ..Changes::default() }
+        Changes {
+            size_known,
+            over: self.is_terminal(),
+            ..Changes::default()
+        }
     }
 
     /// The application does not want any more: whatever has not been read is dropped.
-    pub(crate) fn stop<C: Chunk>(&mut self, pool: &mut Pool<C>, code: VarInt) -> Result<(), StopError> {
+    pub(crate) fn stop<C: Chunk>(
+        &mut self,
+        pool: &mut Pool<C>,
+        code: VarInt,
+    ) -> Result<(), StopError> {
         if self.stop.is_some() {
             return Err(StopError::InProgress);
         }
@@ -307,7 +347,10 @@ impl RecvPart {
     // RFC 9000 §13.3: a request to cancel stream transmission is sent until the receiving part of the stream enters either a
     // "Data Recvd" or "Reset Recvd" state.
     pub(crate) fn stop_frame(&self) -> Option<VarInt> {
-        self.stop.as_ref().filter(|stop| !stop.acked && !self.is_terminal()).map(|stop| stop.code)
+        self.stop
+            .as_ref()
+            .filter(|stop| !stop.acked && !self.is_terminal())
+            .map(|stop| stop.code)
     }
 
     /// The packet with STOP_SENDING was acknowledged.
@@ -369,7 +412,11 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            Self { pool: Pool::new(), part: RecvPart::new(WINDOW), credit: 0 }
+            Self {
+                pool: Pool::new(),
+                part: RecvPart::new(WINDOW),
+                credit: 0,
+            }
         }
 
         fn stream(&mut self, offset: u64, len: usize, fin: bool) -> Result<Changes, Violation> {
@@ -377,7 +424,10 @@ mod tests {
             self.part.check(offset + len, fin)?;
             let room = Room::new(1 << 20, self.pool.held(), false);
             let chunk = Bytes::pattern(1, offset.get(), len);
-            let changes = self.part.on_stream(&mut self.pool, offset, chunk, fin, room, GFP_ATOMIC).unwrap();
+            let changes = self
+                .part
+                .on_stream(&mut self.pool, offset, chunk, fin, room, GFP_ATOMIC)
+                .unwrap();
             self.credit += self.part.take_credit();
             Ok(changes)
         }
@@ -482,7 +532,11 @@ mod tests {
                 },
                 [SizeKnown, SizeKnown, DataRecvd, DataRead, ResetRecvd],
             ),
-            ("read", |f| f.read(20), [Recv, SizeKnown, DataRead, DataRead, ResetRecvd]),
+            (
+                "read",
+                |f| f.read(20),
+                [Recv, SizeKnown, DataRead, DataRead, ResetRecvd],
+            ),
             (
                 "stop",
                 |f| {
@@ -497,7 +551,11 @@ mod tests {
                 assert_eq!(fixture.part.state(), before);
                 event(&mut fixture);
                 assert_eq!(fixture.part.state(), after, "{name} in {before:?}");
-                assert_eq!(fixture.part.is_terminal(), after.is_terminal(), "{name} in {before:?}");
+                assert_eq!(
+                    fixture.part.is_terminal(),
+                    after.is_terminal(),
+                    "{name} in {before:?}"
+                );
             }
         }
     }
@@ -529,8 +587,14 @@ mod tests {
             assert_eq!(fixture.part.state(), state);
         }
         let mut fixture = in_state(Recv);
-        assert_eq!(fixture.stream(0, 9, true).unwrap_err().0, TransportErrorCode::FINAL_SIZE_ERROR);
-        assert_eq!(fixture.reset(9, 0).unwrap_err().0, TransportErrorCode::FINAL_SIZE_ERROR);
+        assert_eq!(
+            fixture.stream(0, 9, true).unwrap_err().0,
+            TransportErrorCode::FINAL_SIZE_ERROR
+        );
+        assert_eq!(
+            fixture.reset(9, 0).unwrap_err().0,
+            TransportErrorCode::FINAL_SIZE_ERROR
+        );
     }
 
     #[test]
@@ -543,7 +607,10 @@ mod tests {
             fixture.reset(WINDOW + 1, 0),
             fixture.stream(Offset::MAX.get(), 0, false),
         ] {
-            assert_eq!(result.unwrap_err().0, TransportErrorCode::FLOW_CONTROL_ERROR);
+            assert_eq!(
+                result.unwrap_err().0,
+                TransportErrorCode::FLOW_CONTROL_ERROR
+            );
         }
         assert!(fixture.stream(WINDOW, 0, true).is_ok(), "exactly the limit");
     }
@@ -551,9 +618,15 @@ mod tests {
     #[test]
     fn resets_agree_with_each_other() {
         let mut fixture = Fixture::new();
-        assert_eq!(fixture.reset(20, 21).unwrap_err().0, TransportErrorCode::FRAME_ENCODING_ERROR);
+        assert_eq!(
+            fixture.reset(20, 21).unwrap_err().0,
+            TransportErrorCode::FRAME_ENCODING_ERROR
+        );
         fixture.reset(20, 15).unwrap();
-        let other = fixture.part.check_reset(VarInt::from_u32(1), Offset::saturating(20), Offset::ZERO);
+        let other =
+            fixture
+                .part
+                .check_reset(VarInt::from_u32(1), Offset::saturating(20), Offset::ZERO);
         assert_eq!(other.unwrap_err().0, TransportErrorCode::STREAM_STATE_ERROR);
         // Reordered: a promise does not grow again.
         fixture.reset(20, 10).unwrap();
@@ -568,8 +641,18 @@ mod tests {
         fixture.stream(0, 8, false).unwrap();
         fixture.stream(15, 10, false).unwrap();
         fixture.read(3);
-        assert_eq!(fixture.reset(30, 12).unwrap(), Changes { size_known: true, ..Changes::default() });
-        assert_eq!(fixture.credit, 3 + 30 - 12, "what will not be read gives its credit back at once");
+        assert_eq!(
+            fixture.reset(30, 12).unwrap(),
+            Changes {
+                size_known: true,
+                ..Changes::default()
+            }
+        );
+        assert_eq!(
+            fixture.credit,
+            3 + 30 - 12,
+            "what will not be read gives its credit back at once"
+        );
         assert_eq!(fixture.pool.len(), 1);
         // Data that crosses the bound is cut.
         let changes = fixture.stream(8, 10, false).unwrap();
@@ -586,7 +669,15 @@ mod tests {
         let mut fixture = Fixture::new();
         assert!(!fixture.part.is_unread());
         let changes = fixture.stream(0, 0, true).unwrap();
-        assert_eq!(changes, Changes { begun: true, size_known: true, readable: true, over: true });
+        assert_eq!(
+            changes,
+            Changes {
+                begun: true,
+                size_known: true,
+                readable: true,
+                over: true
+            }
+        );
         assert!(fixture.part.is_unread());
         fixture.read(0);
         assert!(!fixture.part.is_unread());
@@ -614,7 +705,10 @@ mod tests {
         assert!(!fixture.stream(10, 30, false).unwrap().readable);
         assert_eq!((fixture.credit, fixture.pool.len()), (40, 0));
         assert!(!fixture.part.wants_data());
-        assert_eq!(fixture.stream(0, 1001, false).unwrap_err().0, TransportErrorCode::FLOW_CONTROL_ERROR);
+        assert_eq!(
+            fixture.stream(0, 1001, false).unwrap_err().0,
+            TransportErrorCode::FLOW_CONTROL_ERROR
+        );
         // The end is known, the peer does not yet know that nobody listens.
         assert!(!fixture.stream(50, 0, true).unwrap().over);
         assert_eq!((fixture.credit, fixture.part.state()), (50, SizeKnown));
@@ -628,7 +722,10 @@ mod tests {
     fn stop_is_answered_by_reset() {
         let mut fixture = in_state(Recv);
         fixture.stop().unwrap();
-        assert!(fixture.reset(700, 300).unwrap().over, "whatever it promises");
+        assert!(
+            fixture.reset(700, 300).unwrap().over,
+            "whatever it promises"
+        );
         assert_eq!(fixture.credit, 700);
         assert_eq!(fixture.part.stop_frame(), None);
         for state in [DataRecvd, DataRead, ResetRecvd] {

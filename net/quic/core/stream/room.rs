@@ -31,7 +31,11 @@ impl Room {
     pub(crate) fn new(limit: usize, held: usize, idle: bool) -> Self {
         let out_of_order = (limit / 4).saturating_mul(OUT_OF_ORDER_QUARTERS);
         Self {
-            in_order: if idle { usize::MAX } else { limit.saturating_sub(held) },
+            in_order: if idle {
+                usize::MAX
+            } else {
+                limit.saturating_sub(held)
+            },
             out_of_order: out_of_order.saturating_sub(held),
         }
     }
@@ -91,12 +95,18 @@ mod tests {
         ] {
             let room = Room::new(limit, held, false);
             assert_eq!(
-                (room.in_order(&chunk).is_ok(), room.out_of_order(&chunk).is_ok()),
+                (
+                    room.in_order(&chunk).is_ok(),
+                    room.out_of_order(&chunk).is_ok()
+                ),
                 (in_order, out_of_order)
             );
             let room = Room::new(limit, held, true);
             assert_eq!(
-                (room.in_order(&chunk).is_ok(), room.out_of_order(&chunk).is_ok()),
+                (
+                    room.in_order(&chunk).is_ok(),
+                    room.out_of_order(&chunk).is_ok()
+                ),
                 (true, out_of_order)
             );
         }

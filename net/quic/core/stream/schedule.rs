@@ -98,7 +98,10 @@ impl Default for Links {
 }
 
 impl Link {
-    const NONE: Self = Self { previous: Slot::NONE, next: Slot::NONE };
+    const NONE: Self = Self {
+        previous: Slot::NONE,
+        next: Slot::NONE,
+    };
 }
 
 impl Links {
@@ -115,11 +118,17 @@ fn links(slab: &mut Slab, slot: Slot) -> Option<&mut Links> {
 }
 
 impl Queue {
-    const EMPTY: Self = Self { head: Slot::NONE, tail: Slot::NONE };
+    const EMPTY: Self = Self {
+        head: Slot::NONE,
+        tail: Slot::NONE,
+    };
 
     fn push_back(&mut self, slab: &mut Slab, through: Through, slot: Slot) {
         if let Some(links) = links(slab, slot) {
-            *links.link(through) = Link { previous: self.tail, next: Slot::NONE };
+            *links.link(through) = Link {
+                previous: self.tail,
+                next: Slot::NONE,
+            };
         }
         match links(slab, self.tail) {
             Some(tail) => tail.link(through).next = slot,
@@ -185,7 +194,9 @@ impl Schedule {
             _ => return,
         }
         self.end_data(slab, slot);
-        let Some(links) = links(slab, slot) else { return };
+        let Some(links) = links(slab, slot) else {
+            return;
+        };
         links.in_data = Data::Ready;
         let urgency = links.urgency;
         if let Some(queue) = self.ready.get_mut(usize::from(urgency)) {
@@ -196,7 +207,9 @@ impl Schedule {
 
     /// The stream at `slot` has no data that can be sent.
     pub(crate) fn end_data(&mut self, slab: &mut Slab, slot: Slot) {
-        let Some(links) = links(slab, slot) else { return };
+        let Some(links) = links(slab, slot) else {
+            return;
+        };
         let urgency = links.urgency;
         match core::mem::replace(&mut links.in_data, Data::No) {
             Data::No => {}
@@ -216,7 +229,9 @@ impl Schedule {
     /// The stream at `slot` has data that cannot be sent for now: as it waits for more, if it is `held` at that level.
     pub(crate) fn park(&mut self, slab: &mut Slab, slot: Slot, held: Option<Tail>) {
         self.end_data(slab, slot);
-        let Some(links) = links(slab, slot) else { return };
+        let Some(links) = links(slab, slot) else {
+            return;
+        };
         links.in_data = Data::Parked;
         self.parked.push_back(slab, Through::Data, slot);
         if let Some(tail) = held {
@@ -257,8 +272,12 @@ impl Schedule {
     /// The stream at `slot`, which was next, has sent `len` bytes and has more.
     #[inline]
     pub(crate) fn on_sent(&mut self, slab: &mut Slab, slot: Slot, len: usize) {
-        let Some(links) = links(slab, slot) else { return };
-        links.turn = links.turn.saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        let Some(links) = links(slab, slot) else {
+            return;
+        };
+        links.turn = links
+            .turn
+            .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
         if links.turn >= TURN && links.incremental {
             self.end_data(slab, slot);
             self.want_data(slab, slot);
@@ -266,7 +285,13 @@ impl Schedule {
     }
 
     /// The stream at `slot` has a new urgency, the lowest being sent first, and shares it with others or not.
-    pub(crate) fn set_priority(&mut self, slab: &mut Slab, slot: Slot, urgency: u8, incremental: bool) {
+    pub(crate) fn set_priority(
+        &mut self,
+        slab: &mut Slab,
+        slot: Slot,
+        urgency: u8,
+        incremental: bool,
+    ) {
         let Some(own) = links(slab, slot) else { return };
         let was_ready = own.in_data == Data::Ready;
         if was_ready {
@@ -313,10 +338,16 @@ mod tests {
                 .map(|id| {
                     let stream = Stream::new(StreamId::new(VarInt::from_u32(id)), None, None);
                     slab.reserve(1, GFP_KERNEL).unwrap();
-                    slab.insert(KBox::new(stream, GFP_KERNEL).unwrap()).ok().unwrap()
+                    slab.insert(KBox::new(stream, GFP_KERNEL).unwrap())
+                        .ok()
+                        .unwrap()
                 })
                 .collect();
-            Self { slab, schedule: Schedule::new(), slots }
+            Self {
+                slab,
+                schedule: Schedule::new(),
+                slots,
+            }
         }
 
         fn next(&mut self, tail: Tail) -> Option<usize> {
@@ -352,7 +383,12 @@ mod tests {
     fn urgency_rules_and_who_does_not_share_is_served_to_the_end() {
         let mut fixture = Fixture::new(4);
         let priority = |fixture: &mut Fixture, n: usize, urgency, incremental| {
-            fixture.schedule.set_priority(&mut fixture.slab, fixture.slots[n], urgency, incremental);
+            fixture.schedule.set_priority(
+                &mut fixture.slab,
+                fixture.slots[n],
+                urgency,
+                incremental,
+            );
         };
         (0..4).for_each(|n| fixture.want(n));
         priority(&mut fixture, 2, 0, false);
@@ -361,21 +397,35 @@ mod tests {
         assert_eq!(fixture.next(Tail::Held), Some(2));
         fixture.sent(2, 1 << 20);
         assert_eq!(fixture.next(Tail::Held), Some(2));
-        fixture.schedule.end_data(&mut fixture.slab, fixture.slots[2]);
+        fixture
+            .schedule
+            .end_data(&mut fixture.slab, fixture.slots[2]);
         assert_eq!(fixture.next(Tail::Held), Some(1));
         fixture.schedule.remove(&mut fixture.slab, fixture.slots[1]);
         assert_eq!(fixture.next(Tail::Held), Some(0));
-        fixture.schedule.end_data(&mut fixture.slab, fixture.slots[0]);
-        assert_eq!(fixture.next(Tail::Held), Some(3), "cut down to the last level");
+        fixture
+            .schedule
+            .end_data(&mut fixture.slab, fixture.slots[0]);
+        assert_eq!(
+            fixture.next(Tail::Held),
+            Some(3),
+            "cut down to the last level"
+        );
     }
 
     #[test]
     fn the_parked_are_not_looked_at_until_more_is_permitted() {
         let mut fixture = Fixture::new(3);
         (0..3).for_each(|n| fixture.want(n));
-        fixture.schedule.park(&mut fixture.slab, fixture.slots[0], Some(Tail::Held));
-        fixture.schedule.park(&mut fixture.slab, fixture.slots[2], Some(Tail::Pushed));
-        fixture.schedule.end_data(&mut fixture.slab, fixture.slots[1]);
+        fixture
+            .schedule
+            .park(&mut fixture.slab, fixture.slots[0], Some(Tail::Held));
+        fixture
+            .schedule
+            .park(&mut fixture.slab, fixture.slots[2], Some(Tail::Pushed));
+        fixture
+            .schedule
+            .end_data(&mut fixture.slab, fixture.slots[1]);
         assert_eq!(fixture.next(Tail::Held), None);
         assert!(fixture.schedule.has_data(Tail::Pushed));
         assert!(fixture.schedule.has_data(Tail::All));
@@ -383,15 +433,21 @@ mod tests {
         fixture.want(2);
         assert_eq!(fixture.next(Tail::Held), Some(2));
         assert_eq!(fixture.next(Tail::All), Some(2));
-        fixture.schedule.end_data(&mut fixture.slab, fixture.slots[2]);
+        fixture
+            .schedule
+            .end_data(&mut fixture.slab, fixture.slots[2]);
         assert_eq!(fixture.next(Tail::Held), Some(0));
     }
 
     #[test]
     fn a_tail_held_later_at_a_lower_level_is_not_overlooked() {
         let mut fixture = Fixture::new(2);
-        fixture.schedule.park(&mut fixture.slab, fixture.slots[0], Some(Tail::Pushed));
-        fixture.schedule.park(&mut fixture.slab, fixture.slots[1], Some(Tail::Held));
+        fixture
+            .schedule
+            .park(&mut fixture.slab, fixture.slots[0], Some(Tail::Pushed));
+        fixture
+            .schedule
+            .park(&mut fixture.slab, fixture.slots[1], Some(Tail::Held));
         assert!(fixture.schedule.has_data(Tail::Pushed));
         assert_eq!(fixture.next(Tail::Held), None);
         assert_eq!(fixture.next(Tail::Pushed), Some(0));
@@ -400,7 +456,9 @@ mod tests {
     #[test]
     fn the_limit_of_the_connection_is_not_lifted_by_a_level() {
         let mut fixture = Fixture::new(1);
-        fixture.schedule.park(&mut fixture.slab, fixture.slots[0], None);
+        fixture
+            .schedule
+            .park(&mut fixture.slab, fixture.slots[0], None);
         assert!(!fixture.schedule.has_data(Tail::All));
         assert_eq!(fixture.next(Tail::All), None);
     }

@@ -126,7 +126,9 @@ impl SendPart {
             Some(reset) if reset.acked && self.buffer.all_acked() => SendState::ResetRecvd,
             Some(_) => SendState::ResetSent,
             None if self.fin == Fin::Acked && self.buffer.all_acked() => SendState::DataRecvd,
-            None if matches!(self.fin, Fin::InFlight | Fin::Lost | Fin::Acked) => SendState::DataSent,
+            None if matches!(self.fin, Fin::InFlight | Fin::Lost | Fin::Acked) => {
+                SendState::DataSent
+            }
             None if self.used => SendState::Send,
             None => SendState::Ready,
         }
@@ -180,7 +182,9 @@ impl SendPart {
         flags: Flags,
     ) -> Result<(), WriteError> {
         self.check_writable()?;
-        self.buffer.append(pool, chunk, flags).map_err(|AllocError| WriteError::NoMemory)
+        self.buffer
+            .append(pool, chunk, flags)
+            .map_err(|AllocError| WriteError::NoMemory)
     }
 
     /// What has been written shall not wait for more.
@@ -227,7 +231,9 @@ impl SendPart {
         }
         let offset = self.buffer.next();
         let unsent = self.buffer.end() - offset;
-        let Some(room) = capacity(space, id, offset) else { return Turn::NoSpace };
+        let Some(room) = capacity(space, id, offset) else {
+            return Turn::NoSpace;
+        };
         let fin = self.fin_is_due();
         if unsent == 0 && !fin {
             return Turn::Nothing;
@@ -258,7 +264,16 @@ impl SendPart {
             self.fin = Fin::InFlight;
         }
         self.used = true;
-        Turn::Frame { frame: StreamFrame { id, offset, len, fin, at }, new: crate::offset::bytes(len) }
+        Turn::Frame {
+            frame: StreamFrame {
+                id,
+                offset,
+                len,
+                fin,
+                at,
+            },
+            new: crate::offset::bytes(len),
+        }
     }
 
     /// Whether the last data, which starts at `offset`, waits for more.
@@ -281,7 +296,9 @@ impl SendPart {
     ) -> Turn {
         let offset = lost.start;
         let wanted = length(lost.end - offset);
-        let Some(room) = capacity(space, id, offset) else { return Turn::NoSpace };
+        let Some(room) = capacity(space, id, offset) else {
+            return Turn::NoSpace;
+        };
         let len = wanted.min(room);
         if len < wanted && len < MIN_SPLIT {
             return Turn::NoSpace;
@@ -292,7 +309,16 @@ impl SendPart {
         if fin {
             self.fin = Fin::InFlight;
         }
-        Turn::Frame { frame: StreamFrame { id, offset, len, fin, at }, new: 0 }
+        Turn::Frame {
+            frame: StreamFrame {
+                id,
+                offset,
+                len,
+                fin,
+                at,
+            },
+            new: 0,
+        }
     }
 
     /// The limit of the stream holds new data back: returns whether to send STREAM_DATA_BLOCKED.
@@ -362,9 +388,18 @@ impl SendPart {
     ) -> Result<u64, ResetError> {
         let reliable = reliable.min(self.buffer.end());
         match &self.reset {
-            Some(old) if old.code != code || old.reliable <= reliable => return Err(ResetError::Finished),
+            Some(old) if old.code != code || old.reliable <= reliable => {
+                return Err(ResetError::Finished)
+            }
             _ if self.is_terminal() => return Err(ResetError::Finished),
-            _ => self.reset = Some(Reset { code, reliable, sent: false, acked: false }),
+            _ => {
+                self.reset = Some(Reset {
+                    code,
+                    reliable,
+                    sent: false,
+                    acked: false,
+                })
+            }
         }
         // RFC 9000 §4.5: the final size is one higher than the offset of the byte with the largest offset sent.
         Ok(self.buffer.cut(pool, reliable))
@@ -374,16 +409,20 @@ impl SendPart {
     /// stop.
     // RFC 9000 §3.5: An endpoint that receives a STOP_SENDING frame MUST send a RESET_STREAM frame if the stream is in the
     // "Ready" or "Send" state. An endpoint SHOULD copy the error code from the STOP_SENDING frame.
-    pub(crate) fn on_stop_sending<C: Chunk>(&mut self, pool: &mut Pool<C>, code: VarInt) -> Option<u64> {
+    pub(crate) fn on_stop_sending<C: Chunk>(
+        &mut self,
+        pool: &mut Pool<C>,
+        code: VarInt,
+    ) -> Option<u64> {
         let code = self.reset.as_ref().map_or(code, |reset| reset.code);
         self.reset(pool, code, Offset::ZERO).ok()
     }
 
     /// Whether a reset is to be sent: one that is not in flight, and promises nothing that was not sent.
     pub(crate) fn reset_is_due(&self) -> bool {
-        self.reset
-            .as_ref()
-            .is_some_and(|reset| !reset.sent && !reset.acked && reset.reliable <= self.buffer.next())
+        self.reset.as_ref().is_some_and(|reset| {
+            !reset.sent && !reset.acked && reset.reliable <= self.buffer.next()
+        })
     }
 
     /// The code, final size and reliable size of the RESET_STREAM or RESET_STREAM_AT frame to send.
@@ -403,14 +442,22 @@ impl SendPart {
     // draft-ietf-quic-reliable-stream-reset §5.2: the sender MUST retransmit the RESET_STREAM_AT frame carrying the smallest
     // Reliable Size as well as stream data up to that size, until all acknowledgements are received.
     pub(crate) fn on_reset_acked(&mut self, reliable: Offset) {
-        if let Some(reset) = self.reset.as_mut().filter(|reset| reset.reliable == reliable) {
+        if let Some(reset) = self
+            .reset
+            .as_mut()
+            .filter(|reset| reset.reliable == reliable)
+        {
             reset.acked = true;
         }
     }
 
     /// The packet with a reset of that reliable size was lost: returns whether to send it again.
     pub(crate) fn on_reset_lost(&mut self, reliable: Offset) -> bool {
-        match self.reset.as_mut().filter(|reset| reset.reliable == reliable && !reset.acked) {
+        match self
+            .reset
+            .as_mut()
+            .filter(|reset| reset.reliable == reliable && !reset.acked)
+        {
             Some(reset) => {
                 reset.sent = false;
                 true
@@ -421,7 +468,9 @@ impl SendPart {
 
     /// The code and the final size, if the stream was reset.
     pub(crate) fn reset_code(&self) -> Option<(VarInt, Offset)> {
-        self.reset.as_ref().map(|reset| (reset.code, self.buffer.end()))
+        self.reset
+            .as_ref()
+            .map(|reset| (reset.code, self.buffer.end()))
     }
 
     /// The peer has discarded everything that was sent to it (0-RTT was rejected), and allows `limit` bytes.
@@ -456,16 +505,21 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            Self { pool: Pool::new(), part: SendPart::new(1 << 20) }
+            Self {
+                pool: Pool::new(),
+                part: SendPart::new(1 << 20),
+            }
         }
 
         fn write(&mut self, len: usize) -> Result<(), WriteError> {
-            self.part.append(&mut self.pool, Bytes::new(&vec![0; len]), GFP_ATOMIC)
+            self.part
+                .append(&mut self.pool, Bytes::new(&vec![0; len]), GFP_ATOMIC)
         }
 
         fn turn(&mut self, space: usize, credit: u64, tail: Tail) -> Turn {
             let id = StreamId::new(VarInt::ZERO);
-            self.part.next_frame(&self.pool, id, space, credit, tail, GFP_ATOMIC)
+            self.part
+                .next_frame(&self.pool, id, space, credit, tail, GFP_ATOMIC)
         }
 
         /// The next frame as (offset, length, FIN).
@@ -485,7 +539,8 @@ mod tests {
 
         fn ack(&mut self, (offset, len, fin): (u64, usize, bool)) {
             let start = Offset::saturating(offset);
-            self.part.on_acked(&mut self.pool, start..start + len, fin, GFP_ATOMIC);
+            self.part
+                .on_acked(&mut self.pool, start..start + len, fin, GFP_ATOMIC);
         }
 
         fn lose(&mut self, (offset, len, fin): (u64, usize, bool)) {
@@ -494,7 +549,8 @@ mod tests {
         }
 
         fn reset(&mut self, reliable: u64) -> Result<u64, ResetError> {
-            self.part.reset(&mut self.pool, CODE, Offset::saturating(reliable))
+            self.part
+                .reset(&mut self.pool, CODE, Offset::saturating(reliable))
         }
     }
 
@@ -551,7 +607,9 @@ mod tests {
                 |f| {
                     let _ = (f.part.finish(), f.send());
                 },
-                [DataSent, DataSent, DataSent, DataRecvd, ResetSent, ResetRecvd],
+                [
+                    DataSent, DataSent, DataSent, DataRecvd, ResetSent, ResetRecvd,
+                ],
             ),
             (
                 "finish, all acknowledged",
@@ -560,7 +618,9 @@ mod tests {
                     f.send_all();
                     f.ack((0, 10, true));
                 },
-                [DataRecvd, DataRecvd, DataRecvd, DataRecvd, ResetSent, ResetRecvd],
+                [
+                    DataRecvd, DataRecvd, DataRecvd, DataRecvd, ResetSent, ResetRecvd,
+                ],
             ),
             (
                 "data acknowledged",
@@ -577,7 +637,9 @@ mod tests {
                 |f| {
                     let _ = f.reset(0);
                 },
-                [ResetSent, ResetSent, ResetSent, DataRecvd, ResetSent, ResetRecvd],
+                [
+                    ResetSent, ResetSent, ResetSent, DataRecvd, ResetSent, ResetRecvd,
+                ],
             ),
             (
                 "reset, acknowledged",
@@ -585,14 +647,18 @@ mod tests {
                     let _ = f.reset(0);
                     f.part.on_reset_acked(Offset::ZERO);
                 },
-                [ResetRecvd, ResetRecvd, ResetRecvd, DataRecvd, ResetRecvd, ResetRecvd],
+                [
+                    ResetRecvd, ResetRecvd, ResetRecvd, DataRecvd, ResetRecvd, ResetRecvd,
+                ],
             ),
             (
                 "STOP_SENDING",
                 |f| {
                     let _ = f.part.on_stop_sending(&mut f.pool, CODE);
                 },
-                [ResetSent, ResetSent, ResetSent, DataRecvd, ResetSent, ResetRecvd],
+                [
+                    ResetSent, ResetSent, ResetSent, DataRecvd, ResetSent, ResetRecvd,
+                ],
             ),
             (
                 "MAX_STREAM_DATA",
@@ -673,7 +739,10 @@ mod tests {
         assert!(matches!(fixture.turn(2, 0, Tail::Held), Turn::NoSpace));
         assert!(matches!(
             fixture.turn(3, 0, Tail::Held),
-            Turn::Frame { frame: StreamFrame { fin: true, .. }, new: 0 }
+            Turn::Frame {
+                frame: StreamFrame { fin: true, .. },
+                new: 0
+            }
         ));
     }
 
@@ -682,17 +751,26 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.part = SendPart::new(20);
         fixture.write(30).unwrap();
-        assert!(matches!(fixture.turn(MTU, 0, Tail::All), Turn::ConnectionBlocked));
+        assert!(matches!(
+            fixture.turn(MTU, 0, Tail::All),
+            Turn::ConnectionBlocked
+        ));
         assert!(matches!(
             fixture.turn(MTU, 15, Tail::Held),
-            Turn::Frame { frame: StreamFrame { len: 15, .. }, new: 15 }
+            Turn::Frame {
+                frame: StreamFrame { len: 15, .. },
+                new: 15
+            }
         ));
         assert_eq!(fixture.send(), Some((15, 5, false)));
         assert!(matches!(fixture.turn(MTU, 9, Tail::All), Turn::Blocked));
         fixture.lose((0, 20, false));
         assert!(matches!(
             fixture.turn(MTU, 0, Tail::Held),
-            Turn::Frame { frame: StreamFrame { len: 20, .. }, new: 0 }
+            Turn::Frame {
+                frame: StreamFrame { len: 20, .. },
+                new: 0
+            }
         ));
         assert!(fixture.part.block());
         assert!(!fixture.part.block());
@@ -710,20 +788,44 @@ mod tests {
         // A full packet never waits.
         assert!(matches!(
             fixture.turn(MTU, u64::MAX, Tail::Held),
-            Turn::Frame { frame: StreamFrame { len: 97, .. }, .. }
-                | Turn::Frame { frame: StreamFrame { len: 96, .. }, .. }
+            Turn::Frame {
+                frame: StreamFrame { len: 97, .. },
+                ..
+            } | Turn::Frame {
+                frame: StreamFrame { len: 96, .. },
+                ..
+            }
         ));
-        assert!(matches!(fixture.turn(MTU, u64::MAX, Tail::Held), Turn::Held));
-        assert!(matches!(fixture.turn(MTU, u64::MAX, Tail::Pushed), Turn::Held), "written with MSG_MORE");
+        assert!(matches!(
+            fixture.turn(MTU, u64::MAX, Tail::Held),
+            Turn::Held
+        ));
+        assert!(
+            matches!(fixture.turn(MTU, u64::MAX, Tail::Pushed), Turn::Held),
+            "written with MSG_MORE"
+        );
         fixture.part.push();
-        assert!(matches!(fixture.turn(MTU, u64::MAX, Tail::Held), Turn::Held), "something is in flight");
+        assert!(
+            matches!(fixture.turn(MTU, u64::MAX, Tail::Held), Turn::Held),
+            "something is in flight"
+        );
         fixture.write(3).unwrap();
-        assert!(matches!(fixture.turn(MTU, u64::MAX, Tail::Pushed), Turn::Frame { .. }));
-        assert_eq!(fixture.part.sent(), fixture.part.written(), "and takes along what was not pushed");
+        assert!(matches!(
+            fixture.turn(MTU, u64::MAX, Tail::Pushed),
+            Turn::Frame { .. }
+        ));
+        assert_eq!(
+            fixture.part.sent(),
+            fixture.part.written(),
+            "and takes along what was not pushed"
+        );
         // The end never waits.
         fixture.write(3).unwrap();
         fixture.part.finish().unwrap();
-        assert!(matches!(fixture.turn(MTU, u64::MAX, Tail::Held), Turn::Frame { .. }));
+        assert!(matches!(
+            fixture.turn(MTU, u64::MAX, Tail::Held),
+            Turn::Frame { .. }
+        ));
     }
 
     #[test]
@@ -733,7 +835,10 @@ mod tests {
         assert!(matches!(fixture.turn(14, u64::MAX, Tail::Held), Turn::Held));
         assert!(matches!(
             fixture.turn(13, u64::MAX, Tail::Held),
-            Turn::Frame { frame: StreamFrame { len: 10, .. }, .. }
+            Turn::Frame {
+                frame: StreamFrame { len: 10, .. },
+                ..
+            }
         ));
     }
 
@@ -741,10 +846,19 @@ mod tests {
     fn data_is_not_split_into_crumbs() {
         let mut fixture = Fixture::new();
         fixture.write(200).unwrap();
-        assert!(matches!(fixture.turn(MIN_SPLIT + 2, u64::MAX, Tail::All), Turn::NoSpace));
-        assert!(matches!(fixture.turn(MIN_SPLIT + 3, u64::MAX, Tail::All), Turn::Frame { .. }));
+        assert!(matches!(
+            fixture.turn(MIN_SPLIT + 2, u64::MAX, Tail::All),
+            Turn::NoSpace
+        ));
+        assert!(matches!(
+            fixture.turn(MIN_SPLIT + 3, u64::MAX, Tail::All),
+            Turn::Frame { .. }
+        ));
         fixture.lose((0, 32, false));
-        assert!(matches!(fixture.turn(20, u64::MAX, Tail::All), Turn::NoSpace));
+        assert!(matches!(
+            fixture.turn(20, u64::MAX, Tail::All),
+            Turn::NoSpace
+        ));
     }
 
     #[test]
@@ -753,7 +867,10 @@ mod tests {
         fixture.write(200).unwrap();
         fixture.send();
         assert_eq!(fixture.reset(0), Ok(104));
-        assert_eq!(fixture.part.reset_frame(), Some((CODE, Offset::saturating(96), Offset::ZERO)));
+        assert_eq!(
+            fixture.part.reset_frame(),
+            Some((CODE, Offset::saturating(96), Offset::ZERO))
+        );
         assert_eq!(fixture.reset(0), Err(ResetError::Finished));
         assert!(fixture.part.on_reset_lost(Offset::ZERO));
         fixture.part.on_reset_acked(Offset::ZERO);
@@ -789,7 +906,9 @@ mod tests {
         fixture.send_all();
         assert_eq!(fixture.reset(200), Ok(0));
         assert_eq!(fixture.reset(201), Err(ResetError::Finished));
-        let other = fixture.part.reset(&mut fixture.pool, VarInt::from_u32(1), Offset::ZERO);
+        let other = fixture
+            .part
+            .reset(&mut fixture.pool, VarInt::from_u32(1), Offset::ZERO);
         assert_eq!(other, Err(ResetError::Finished), "the code is settled");
         assert_eq!(fixture.reset(100), Ok(0));
         let frame = Some((CODE, Offset::saturating(300), Offset::saturating(100)));
@@ -800,8 +919,16 @@ mod tests {
         assert_eq!(fixture.part.state(), ResetSent);
         assert!(!fixture.part.on_reset_lost(Offset::saturating(200)));
         // STOP_SENDING takes back the promise, not the code.
-        assert_eq!(fixture.part.on_stop_sending(&mut fixture.pool, VarInt::from_u32(7)), Some(0));
-        assert_eq!(fixture.part.reset_frame(), Some((CODE, Offset::saturating(300), Offset::ZERO)));
+        assert_eq!(
+            fixture
+                .part
+                .on_stop_sending(&mut fixture.pool, VarInt::from_u32(7)),
+            Some(0)
+        );
+        assert_eq!(
+            fixture.part.reset_frame(),
+            Some((CODE, Offset::saturating(300), Offset::ZERO))
+        );
     }
 
     #[test]

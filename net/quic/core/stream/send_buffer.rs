@@ -47,7 +47,10 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) const NONE: Self = Self { slot: Slot::NONE, skip: 0 };
+    pub(crate) const NONE: Self = Self {
+        slot: Slot::NONE,
+        skip: 0,
+    };
 }
 
 /// Consecutive bytes of a chunk: a part of what a frame carries.
@@ -115,11 +118,18 @@ impl SendBuffer {
         }
         let tail = self.list.tail();
         let skip = pool.get(tail).map_or(0, Chunk::len);
-        let mut cursor = Cursor { slot: tail, skip: u32::try_from(skip).unwrap_or(u32::MAX) };
+        let mut cursor = Cursor {
+            slot: tail,
+            skip: u32::try_from(skip).unwrap_or(u32::MAX),
+        };
         if let Err(chunk) = pool.merge_back(&self.list, chunk) {
             pool.reserve(1, flags)?;
-            pool.push_back(&mut self.list, chunk).map_err(|_| AllocError)?;
-            cursor = Cursor { slot: self.list.tail(), skip: 0 };
+            pool.push_back(&mut self.list, chunk)
+                .map_err(|_| AllocError)?;
+            cursor = Cursor {
+                slot: self.list.tail(),
+                skip: 0,
+            };
         }
         if self.cursor.slot.is_none() {
             // Everything before has been sent, so `next` is the first byte of the chunk.
@@ -139,11 +149,17 @@ impl SendBuffer {
             let rest = bytes(chunk.len()).saturating_sub(u64::from(self.cursor.skip));
             if left < rest {
                 // `left` is less than the length of a chunk.
-                self.cursor.skip = self.cursor.skip.saturating_add(u32::try_from(left).unwrap_or(u32::MAX));
+                self.cursor.skip = self
+                    .cursor
+                    .skip
+                    .saturating_add(u32::try_from(left).unwrap_or(u32::MAX));
                 break;
             }
             left = left.saturating_sub(rest);
-            self.cursor = Cursor { slot: pool.next(self.cursor.slot), skip: 0 };
+            self.cursor = Cursor {
+                slot: pool.next(self.cursor.slot),
+                skip: 0,
+            };
         }
         start
     }
@@ -170,7 +186,10 @@ impl SendBuffer {
             let end = start + chunk.len();
             if offset < end {
                 self.hint = (slot, start);
-                return Cursor { slot, skip: u32::try_from(offset - start).unwrap_or(u32::MAX) };
+                return Cursor {
+                    slot,
+                    skip: u32::try_from(offset - start).unwrap_or(u32::MAX),
+                };
             }
             (slot, start) = (pool.next(slot), end);
         }
@@ -196,7 +215,11 @@ impl SendBuffer {
         self.acked_to = range.end;
         if !self.acked.is_empty() {
             self.acked.remove_below(self.acked_to);
-            if let Some(first) = self.acked.first().filter(|first| first.start == self.acked_to) {
+            if let Some(first) = self
+                .acked
+                .first()
+                .filter(|first| first.start == self.acked_to)
+            {
                 self.acked_to = first.end;
                 self.acked.remove_below(self.acked_to);
             }
@@ -214,7 +237,10 @@ impl SendBuffer {
             return;
         }
         let mut inserted = self.acked.insert(range.clone());
-        if inserted.is_err() && self.acked.ranges() < MAX_RANGES && self.acked.reserve(flags).is_ok() {
+        if inserted.is_err()
+            && self.acked.ranges() < MAX_RANGES
+            && self.acked.reserve(flags).is_ok()
+        {
             inserted = self.acked.insert(range.clone());
         }
         match inserted {
@@ -240,7 +266,10 @@ impl SendBuffer {
             }
             if self.cursor.slot == slot {
                 // All of it has been sent, so `next` is the first byte after it.
-                self.cursor = Cursor { slot: self.list.head(), skip: 0 };
+                self.cursor = Cursor {
+                    slot: self.list.head(),
+                    skip: 0,
+                };
             }
         }
     }
@@ -312,7 +341,7 @@ pub(crate) fn pieces<C: Chunk>(
         let chunk = pool.get(slot).filter(|_| left > 0)?;
         let end = chunk.len().min(skip.saturating_add(left));
         let range = skip..end;
-        left = left.saturating_sub(range.len());
+        left = left.saturating_sub(end.saturating_sub(skip));
         slot = pool.next(slot);
         skip = 0;
         Some(Piece { chunk, range })
@@ -346,12 +375,21 @@ mod tests {
     impl Fixture {
         fn new() -> Self {
             let (pool, buffer) = (Pool::new(), SendBuffer::new());
-            Self { pool, buffer, acked: vec![], lost: vec![], sent: 0, packets: vec![] }
+            Self {
+                pool,
+                buffer,
+                acked: vec![],
+                lost: vec![],
+                sent: 0,
+                packets: vec![],
+            }
         }
 
         fn append(&mut self, len: usize) {
             let chunk = Bytes::pattern(SEED, self.acked.len() as u64, len);
-            self.buffer.append(&mut self.pool, chunk, GFP_ATOMIC).unwrap();
+            self.buffer
+                .append(&mut self.pool, chunk, GFP_ATOMIC)
+                .unwrap();
             self.acked.resize(self.acked.len() + len, false);
             self.lost.resize(self.acked.len(), false);
         }
@@ -367,7 +405,11 @@ mod tests {
                 Some(lost) => {
                     let len = len.min((lost.end - lost.start) as usize);
                     let range = lost.start..lost.start + len;
-                    (lost.start, len, self.buffer.send_again(&self.pool, range, GFP_ATOMIC))
+                    (
+                        lost.start,
+                        len,
+                        self.buffer.send_again(&self.pool, range, GFP_ATOMIC),
+                    )
                 }
                 None => {
                     let start = self.buffer.next();
@@ -386,7 +428,8 @@ mod tests {
         }
 
         fn ack(&mut self, (start, end): (u64, u64)) {
-            self.buffer.on_acked(&mut self.pool, range(start, end), GFP_ATOMIC);
+            self.buffer
+                .on_acked(&mut self.pool, range(start, end), GFP_ATOMIC);
             self.acked[start as usize..end as usize].fill(true);
             self.lost[start as usize..end as usize].fill(false);
         }
@@ -402,7 +445,11 @@ mod tests {
             let prefix = self.acked.iter().take_while(|acked| **acked).count();
             for at in prefix..self.acked.len() {
                 let at_offset = Offset::saturating(at as u64);
-                assert_eq!(self.buffer.acked.contains(at_offset), self.acked[at], "{at}");
+                assert_eq!(
+                    self.buffer.acked.contains(at_offset),
+                    self.acked[at],
+                    "{at}"
+                );
             }
             assert_eq!(self.buffer.acked_to.get(), prefix as u64);
             assert_eq!(self.buffer.next.get(), self.sent as u64);
@@ -418,10 +465,16 @@ mod tests {
                 }
             }
             // Only what is acknowledged is dropped, and all chunks that are entirely acknowledged at the front are.
-            let held: Vec<u8> =
-                self.pool.iter(&self.buffer.list).flat_map(|chunk| chunk.as_slice().to_vec()).collect();
+            let held: Vec<u8> = self
+                .pool
+                .iter(&self.buffer.list)
+                .flat_map(|chunk| chunk.as_slice().to_vec())
+                .collect();
             let front = self.buffer.front.get();
-            assert_eq!(held, pattern(SEED, front, self.acked.len() - front as usize));
+            assert_eq!(
+                held,
+                pattern(SEED, front, self.acked.len() - front as usize)
+            );
             assert!(front <= prefix as u64);
             if let Some(first) = self.pool.front(&self.buffer.list) {
                 assert!(front + first.len() as u64 > prefix as u64);
@@ -436,7 +489,9 @@ mod tests {
         let before = inject::count();
         let (pool, buffer) = (&mut fixture.pool, &mut fixture.buffer);
         for at in 1..1000 {
-            buffer.append(pool, Bytes::pattern(SEED, at * 100, 100), GFP_ATOMIC).unwrap();
+            buffer
+                .append(pool, Bytes::pattern(SEED, at * 100, 100), GFP_ATOMIC)
+                .unwrap();
             buffer.send_new(pool, 100);
             assert!(buffer.on_acked(pool, range(at * 100 - 100, at * 100), GFP_ATOMIC));
         }
@@ -450,12 +505,16 @@ mod tests {
         fixture.append(5_000);
         while fixture.send(1) > 0 {}
         for at in (1..5_000).step_by(2) {
-            fixture.buffer.on_acked(&mut fixture.pool, range(at, at + 1), GFP_ATOMIC);
+            fixture
+                .buffer
+                .on_acked(&mut fixture.pool, range(at, at + 1), GFP_ATOMIC);
         }
         assert!(fixture.buffer.acked.ranges() <= MAX_RANGES);
         let again = fixture.buffer.first_lost().unwrap();
         assert_eq!(again.start.get(), MAX_RANGES as u64 * 2 + 1);
-        fixture.buffer.on_acked(&mut fixture.pool, range(0, 5_000), GFP_ATOMIC);
+        fixture
+            .buffer
+            .on_acked(&mut fixture.pool, range(0, 5_000), GFP_ATOMIC);
         assert!(fixture.buffer.all_acked());
         assert!(fixture.buffer.first_lost().is_none());
     }
@@ -465,7 +524,9 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.append(100);
         fixture.send(10);
-        fixture.buffer.on_acked(&mut fixture.pool, range(0, 100), GFP_ATOMIC);
+        fixture
+            .buffer
+            .on_acked(&mut fixture.pool, range(0, 100), GFP_ATOMIC);
         assert_eq!(fixture.buffer.acked_to.get(), 10);
         fixture.buffer.on_lost(range(0, 100), GFP_ATOMIC);
         assert_eq!(fixture.buffer.first_lost(), None);
@@ -482,15 +543,24 @@ mod tests {
             while fixture.send(10) > 0 {}
             inject::fail_nth(n, || {
                 for packet in [(20, 30), (40, 50), (60, 70)] {
-                    fixture.buffer.on_acked(&mut fixture.pool, range(packet.0, packet.1), GFP_ATOMIC);
+                    fixture.buffer.on_acked(
+                        &mut fixture.pool,
+                        range(packet.0, packet.1),
+                        GFP_ATOMIC,
+                    );
                 }
                 for packet in [(0, 10), (30, 40), (70, 80), (10, 20), (50, 60)] {
-                    fixture.buffer.on_lost(range(packet.0, packet.1), GFP_ATOMIC);
+                    fixture
+                        .buffer
+                        .on_lost(range(packet.0, packet.1), GFP_ATOMIC);
                 }
             });
             // Whatever failed: everything but the last two packets is sent again or known to have arrived.
             let mut covered = [false; 100];
-            fixture.buffer.acked.first_gap(range(0, 1).start..range(0, 1).end);
+            fixture
+                .buffer
+                .acked
+                .first_gap(range(0, 1).start..range(0, 1).end);
             for at in 0..100 {
                 covered[at as usize] = fixture.buffer.acked.contains(Offset::saturating(at));
             }
@@ -561,23 +631,35 @@ mod tests {
         let mut pool = Pool::new();
         let mut buffer = SendBuffer::new();
         let write = |pool: &mut Pool<Fragment>, buffer: &mut SendBuffer, page, range| {
-            buffer.append(pool, Fragment { page, range }, GFP_ATOMIC).unwrap();
+            buffer
+                .append(pool, Fragment { page, range }, GFP_ATOMIC)
+                .unwrap();
         };
         write(&mut pool, &mut buffer, 0, 0..10);
         write(&mut pool, &mut buffer, 0, 10..20);
         let at = buffer.send_new(&pool, 20);
-        assert!(pieces(&pool, at, 20).map(|piece| piece.range).eq(core::iter::once(0..20)));
+        assert!(pieces(&pool, at, 20)
+            .map(|piece| piece.range)
+            .eq(core::iter::once(0..20)));
         // What is appended to a chunk that was sent as a whole is found.
         write(&mut pool, &mut buffer, 0, 20..25);
-        assert_eq!((pool.len(), pool.held()), (1, 25 + Pool::<Fragment>::OVERHEAD));
+        assert_eq!(
+            (pool.len(), pool.held()),
+            (1, 25 + Pool::<Fragment>::OVERHEAD)
+        );
         write(&mut pool, &mut buffer, 1, 25..30);
         let at = buffer.send_new(&pool, 100);
         assert_eq!(
-            pieces(&pool, at, 10).map(|piece| (piece.chunk.page, piece.range)).collect::<Vec<_>>(),
+            pieces(&pool, at, 10)
+                .map(|piece| (piece.chunk.page, piece.range))
+                .collect::<Vec<_>>(),
             [(0, 20..25), (1, 0..5)]
         );
         buffer.on_acked(&mut pool, range(0, 25), GFP_ATOMIC);
-        assert_eq!((pool.len(), pool.held()), (1, 5 + Pool::<Fragment>::OVERHEAD));
+        assert_eq!(
+            (pool.len(), pool.held()),
+            (1, 5 + Pool::<Fragment>::OVERHEAD)
+        );
     }
 
     proptest! {

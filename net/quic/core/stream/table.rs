@@ -133,8 +133,10 @@ impl ConnectionPending {
 }
 
 /// The two directionalities, in the order in which they are stored.
-pub(super) const DIRECTIONALITIES: [Directionality; 2] =
-    [Directionality::Bidirectional, Directionality::Unidirectional];
+pub(super) const DIRECTIONALITIES: [Directionality; 2] = [
+    Directionality::Bidirectional,
+    Directionality::Unidirectional,
+];
 
 impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// The streams of a new connection, of which the peer allows nothing yet.
@@ -152,7 +154,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             }),
             remote: DIRECTIONALITIES.map(|kind| {
                 let limit = config.local.streams(kind);
-                RemoteStreams { index: Index::new(), limit, signalled: limit }
+                RemoteStreams {
+                    index: Index::new(),
+                    limit,
+                    signalled: limit,
+                }
             }),
             schedule: Schedule::new(),
             arrivals: Arrivals::new(),
@@ -180,7 +186,9 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
         self.for_each_stream(|streams, slot| {
             let peer = streams.role.peer();
-            let Some(stream) = streams.slab.get_mut(slot) else { return };
+            let Some(stream) = streams.slab.get_mut(slot) else {
+                return;
+            };
             let limit = limits.stream_data(peer, stream.id);
             if let Some(send) = &mut stream.send {
                 send.on_max_stream_data(limit);
@@ -204,7 +212,9 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
         self.for_each_stream(|streams, slot| {
             let peer = streams.role.peer();
-            let Some(stream) = streams.slab.get_mut(slot) else { return };
+            let Some(stream) = streams.slab.get_mut(slot) else {
+                return;
+            };
             let limit = limits.stream_data(peer, stream.id);
             if let Some(send) = &mut stream.send {
                 send.rewind(&streams.tx, limit);
@@ -234,7 +244,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     #[inline]
     pub fn recv_held(&self) -> usize {
         let lingering = self.lingering.saturating_mul(size_of::<Stream>());
-        self.rx.held().saturating_add(self.arrivals.held()).saturating_add(lingering)
+        self.rx
+            .held()
+            .saturating_add(self.arrivals.held())
+            .saturating_add(lingering)
     }
 
     /// The memory that data to send holds, in bytes, overhead included, until it is acknowledged.
@@ -259,9 +272,14 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// The states of the two parts of stream `id`, while it exists.
     pub fn states(&self, id: StreamId) -> Option<(Option<SendState>, Option<RecvState>)> {
-        let Place::Known(slot) = self.find(id) else { return None };
+        let Place::Known(slot) = self.find(id) else {
+            return None;
+        };
         let stream = self.slab.get(slot).filter(|stream| !stream.closed)?;
-        Some((stream.send.as_ref().map(SendPart::state), stream.recv.as_ref().map(RecvPart::state)))
+        Some((
+            stream.send.as_ref().map(SendPart::state),
+            stream.recv.as_ref().map(RecvPart::state),
+        ))
     }
 
     /// Something that is not stream data becomes readable now: a datagram.
@@ -272,7 +290,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// How much of the receive buffer is left.
     #[inline]
     pub(super) fn room(&self) -> Room {
-        Room::new(self.config.recv_limit, self.recv_held(), self.arrivals.is_empty())
+        Room::new(
+            self.config.recv_limit,
+            self.recv_held(),
+            self.arrivals.is_empty(),
+        )
     }
 
     fn index(&self, id: StreamId) -> Option<&Index> {
@@ -297,13 +319,16 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         if self.last.0 == Some(id) {
             return Place::Known(self.last.1);
         }
-        self.index(id).map_or(Place::Unopened, |index| index.find(id.index()))
+        self.index(id)
+            .map_or(Place::Unopened, |index| index.find(id.index()))
     }
 
     /// The place of stream `id`, if it has state.
     #[inline]
     pub(super) fn known(&mut self, id: StreamId) -> Option<Slot> {
-        let Place::Known(slot) = self.find(id) else { return None };
+        let Place::Known(slot) = self.find(id) else {
+            return None;
+        };
         self.last = (Some(id), slot);
         Some(slot)
     }
@@ -312,13 +337,19 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     ///
     // RFC 9000 §3.2: Before a stream is created, all streams of the same type with lower-numbered stream IDs MUST be created.
     pub(super) fn create(&mut self, id: StreamId, flags: Flags) -> Result<Slot, AllocError> {
-        let (own, one_way) =
-            (id.initiator() == self.role, id.directionality() == Directionality::Unidirectional);
-        let send = (own || !one_way).then(|| SendPart::new(self.peer.stream_data(self.role.peer(), id)));
-        let recv = (!own || !one_way).then(|| RecvPart::new(self.config.local.stream_data(self.role, id)));
+        let (own, one_way) = (
+            id.initiator() == self.role,
+            id.directionality() == Directionality::Unidirectional,
+        );
+        let send =
+            (own || !one_way).then(|| SendPart::new(self.peer.stream_data(self.role.peer(), id)));
+        let recv =
+            (!own || !one_way).then(|| RecvPart::new(self.config.local.stream_data(self.role, id)));
         let stream = KBox::new(Stream::new(id, send, recv), flags)?;
         self.slab.reserve(1, flags)?;
-        let Some(index) = self.index_mut(id) else { return Err(AllocError) };
+        let Some(index) = self.index_mut(id) else {
+            return Err(AllocError);
+        };
         index.reserve(flags)?;
         // Nothing fails from here on.
         let newly_opened = id.index() >= index.next();
@@ -344,7 +375,9 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// Closes the stream at `slot` if both parts are over, and frees it if it is read as well.
     pub(super) fn settle(&mut self, slot: Slot) {
-        let Some(stream) = self.slab.get_mut(slot) else { return };
+        let Some(stream) = self.slab.get_mut(slot) else {
+            return;
+        };
         if !stream.is_terminal() {
             return;
         }
@@ -375,7 +408,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         if let Some(remote) = self.remote.get_mut(kind(id.directionality())) {
             if remote.limit < MAX_STREAMS.get() {
                 remote.limit = remote.limit.saturating_add(1);
-                self.pending.insert(ConnectionPending::max_streams(id.directionality()));
+                self.pending
+                    .insert(ConnectionPending::max_streams(id.directionality()));
             }
         }
     }
@@ -401,10 +435,19 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// Reports the end of the sending part of the stream at `slot`, if it was just reached.
     pub(super) fn report_send_end(&mut self, slot: Slot, events: &mut impl FnMut(StreamEvent)) {
-        let Some(stream) = self.slab.get(slot) else { return };
-        let Some(send) = stream.send.as_ref().filter(|send| send.is_terminal()) else { return };
+        let Some(stream) = self.slab.get(slot) else {
+            return;
+        };
+        let Some(send) = stream.send.as_ref().filter(|send| send.is_terminal()) else {
+            return;
+        };
         let (error_code, final_size) = send.reset_code().unwrap_or_default();
-        events(StreamEvent::Send { id: stream.id, state: send.state(), error_code, final_size });
+        events(StreamEvent::Send {
+            id: stream.id,
+            state: send.state(),
+            error_code,
+            final_size,
+        });
         self.settle(slot);
     }
 }

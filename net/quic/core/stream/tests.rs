@@ -52,7 +52,11 @@ pub(super) fn limits(data: u64, stream_data: u64, streams: u64) -> StreamLimits 
 }
 
 pub(super) fn config(local: StreamLimits) -> StreamConfig {
-    StreamConfig { local, max_window: 1 << 20, recv_limit: 8 << 20 }
+    StreamConfig {
+        local,
+        max_window: 1 << 20,
+        recv_limit: 8 << 20,
+    }
 }
 
 /// A connection's streams, and the events they reported.
@@ -65,17 +69,28 @@ impl End {
     pub(super) fn new(role: Role, local: StreamLimits, peer: StreamLimits) -> Self {
         let mut streams = Streams::new(role, config(local));
         streams.set_peer_limits(&peer);
-        Self { streams, events: vec![] }
+        Self {
+            streams,
+            events: vec![],
+        }
     }
 
     /// A server with limits that do not matter.
     pub(super) fn server() -> Self {
-        Self::new(Role::Server, limits(1 << 20, 1 << 20, 100), limits(1 << 20, 1 << 20, 100))
+        Self::new(
+            Role::Server,
+            limits(1 << 20, 1 << 20, 100),
+            limits(1 << 20, 1 << 20, 100),
+        )
     }
 
     /// A client with limits that do not matter.
     pub(super) fn client() -> Self {
-        Self::new(Role::Client, limits(1 << 20, 1 << 20, 100), limits(1 << 20, 1 << 20, 100))
+        Self::new(
+            Role::Client,
+            limits(1 << 20, 1 << 20, 100),
+            limits(1 << 20, 1 << 20, 100),
+        )
     }
 
     pub(super) fn open(&mut self, stream: u64) -> Result<(), OpenError> {
@@ -83,7 +98,8 @@ impl End {
     }
 
     pub(super) fn write(&mut self, stream: u64, len: usize) -> Result<(), WriteError> {
-        self.streams.write(id(stream), Bytes::pattern(stream, 0, len), GFP_KERNEL)?;
+        self.streams
+            .write(id(stream), Bytes::pattern(stream, 0, len), GFP_KERNEL)?;
         self.streams.push(id(stream));
         Ok(())
     }
@@ -93,7 +109,8 @@ impl End {
     }
 
     pub(super) fn reset(&mut self, stream: u64) -> Result<(), ResetError> {
-        self.streams.reset(id(stream), CODE, Offset::ZERO, GFP_KERNEL)
+        self.streams
+            .reset(id(stream), CODE, Offset::ZERO, GFP_KERNEL)
     }
 
     pub(super) fn stop(&mut self, stream: u64) -> Result<(), StopError> {
@@ -109,27 +126,44 @@ impl End {
     ) -> Result<(), FrameError> {
         let data = Bytes::pattern(stream, offset, len);
         let events = &mut self.events;
-        self.streams.on_stream(id(stream), at(offset), data, fin, GFP_KERNEL, &mut |event| events.push(event))
+        self.streams.on_stream(
+            id(stream),
+            at(offset),
+            data,
+            fin,
+            GFP_KERNEL,
+            &mut |event| events.push(event),
+        )
     }
 
     pub(super) fn on_reset(&mut self, stream: u64, size: u64) -> Result<(), FrameError> {
         let events = &mut self.events;
-        self.streams.on_reset_stream(id(stream), CODE, at(size), GFP_KERNEL, &mut |event| events.push(event))
+        self.streams
+            .on_reset_stream(id(stream), CODE, at(size), GFP_KERNEL, &mut |event| {
+                events.push(event)
+            })
     }
 
     pub(super) fn on_stop_sending(&mut self, stream: u64) -> Result<(), FrameError> {
         let events = &mut self.events;
-        self.streams.on_stop_sending(id(stream), CODE, GFP_KERNEL, &mut |event| events.push(event))
+        self.streams
+            .on_stop_sending(id(stream), CODE, GFP_KERNEL, &mut |event| {
+                events.push(event)
+            })
     }
 
     pub(super) fn on_max_stream_data(&mut self, stream: u64, limit: u64) -> Result<(), FrameError> {
         let events = &mut self.events;
-        self.streams.on_max_stream_data(id(stream), v(limit), GFP_KERNEL, &mut |event| events.push(event))
+        self.streams
+            .on_max_stream_data(id(stream), v(limit), GFP_KERNEL, &mut |event| {
+                events.push(event)
+            })
     }
 
     pub(super) fn on_acked(&mut self, frame: &SentFrame) {
         let events = &mut self.events;
-        self.streams.on_acked(frame, GFP_KERNEL, &mut |event| events.push(event));
+        self.streams
+            .on_acked(frame, GFP_KERNEL, &mut |event| events.push(event));
     }
 
     pub(super) fn on_lost(&mut self, frame: &SentFrame) {
@@ -146,7 +180,11 @@ impl End {
 
     /// Sends everything and returns the records of it.
     pub(super) fn send_all(&mut self) -> Vec<SentFrame> {
-        let mut records: Vec<_> = self.frames(1200, Tail::All).iter().map(StreamFrame::record).collect();
+        let mut records: Vec<_> = self
+            .frames(1200, Tail::All)
+            .iter()
+            .map(StreamFrame::record)
+            .collect();
         records.extend(self.control().iter().map(ControlFrame::record));
         records
     }
@@ -161,10 +199,14 @@ impl End {
     /// Reads what came first, checks its contents if it is the whole stream, and returns (stream, length, FIN).
     pub(super) fn read(&mut self) -> Option<(u64, usize, bool)> {
         let next = self.streams.next_readable()?;
-        let available: Vec<u8> =
-            self.streams.peek(next.id).flat_map(|chunk: &Bytes| chunk.as_slice().to_vec()).collect();
+        let available: Vec<u8> = self
+            .streams
+            .peek(next.id)
+            .flat_map(|chunk: &Bytes| chunk.as_slice().to_vec())
+            .collect();
         assert!(available.len() as u64 >= next.len);
-        self.streams.consume(next.id, next.len, Instant::from_nanos(0), Duration::ZERO);
+        self.streams
+            .consume(next.id, next.len, Instant::from_nanos(0), Duration::ZERO);
         Some((next.id.get().get(), next.len as usize, next.fin))
     }
 

@@ -46,7 +46,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// More is taken by [`Self::write`], and waits.
     pub fn write_credit(&mut self, id: StreamId, flags: Flags) -> Result<u64, WriteError> {
         let slot = self.writable(id, flags)?;
-        let send = self.slab.get(slot).and_then(|stream| stream.send.as_ref()).ok_or(WriteError::NotOpen)?;
+        let send = self
+            .slab
+            .get(slot)
+            .and_then(|stream| stream.send.as_ref())
+            .ok_or(WriteError::NotOpen)?;
         send.check_writable()?;
         Ok(send.credit().min(self.credit()))
     }
@@ -54,8 +58,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// Appends `chunk` to stream `id`. Without [`Self::push`] its last bytes may wait for more.
     pub fn write(&mut self, id: StreamId, chunk: Tx, flags: Flags) -> Result<(), WriteError> {
         let slot = self.writable(id, flags)?;
-        let send =
-            self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()).ok_or(WriteError::NotOpen)?;
+        let send = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+            .ok_or(WriteError::NotOpen)?;
         let len = crate::offset::bytes(chunk.len());
         send.append(&mut self.tx, chunk, flags)?;
         self.written = self.written.saturating_add(len);
@@ -66,7 +73,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// What was written to stream `id` shall not wait for more (no MSG_MORE).
     pub fn push(&mut self, id: StreamId) {
         let Some(slot) = self.known(id) else { return };
-        if let Some(send) = self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()) {
+        if let Some(send) = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+        {
             send.push();
             if send.has_data() {
                 self.schedule.want_data(&mut self.slab, slot);
@@ -77,8 +88,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// Stream `id` ends with what was written.
     pub fn finish(&mut self, id: StreamId, flags: Flags) -> Result<(), WriteError> {
         let slot = self.writable(id, flags)?;
-        let send =
-            self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()).ok_or(WriteError::NotOpen)?;
+        let send = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+            .ok_or(WriteError::NotOpen)?;
         send.finish()?;
         self.deactivate(id);
         self.schedule.want_data(&mut self.slab, slot);
@@ -97,8 +111,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         flags: Flags,
     ) -> Result<(), ResetError> {
         let slot = self.writable(id, flags)?;
-        let send =
-            self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut()).ok_or(ResetError::NotOpen)?;
+        let send = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+            .ok_or(ResetError::NotOpen)?;
         let discarded = send.reset(&mut self.tx, error_code, reliable)?;
         self.on_reset_begun(slot, id, discarded);
         Ok(())
@@ -108,7 +125,12 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     pub(super) fn on_reset_begun(&mut self, slot: Slot, id: StreamId, discarded: u64) {
         self.written = self.written.saturating_sub(discarded);
         self.deactivate(id);
-        if self.slab.get(slot).and_then(|stream| stream.send.as_ref()).is_some_and(|send| send.has_data()) {
+        if self
+            .slab
+            .get(slot)
+            .and_then(|stream| stream.send.as_ref())
+            .is_some_and(|send| send.has_data())
+        {
             self.schedule.want_data(&mut self.slab, slot);
         } else {
             self.schedule.end_data(&mut self.slab, slot);
@@ -118,7 +140,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// Sends the reset of the stream at `slot`, if it may be sent by now and was not.
     pub(super) fn want_reset(&mut self, slot: Slot) {
-        if self.slab.get(slot).and_then(|stream| stream.send.as_ref()).is_some_and(|send| send.reset_is_due())
+        if self
+            .slab
+            .get(slot)
+            .and_then(|stream| stream.send.as_ref())
+            .is_some_and(|send| send.reset_is_due())
         {
             self.want_control(slot, Pending::RESET);
         }
@@ -138,7 +164,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             self.pending.insert(ConnectionPending::DATA_BLOCKED);
         }
         let Some(slot) = self.known(id) else { return };
-        let send = self.slab.get_mut(slot).and_then(|stream| stream.send.as_mut());
+        let send = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut());
         if send.is_some_and(|send| send.credit() == 0 && send.block()) {
             self.want_control(slot, Pending::DATA_BLOCKED);
         }
@@ -154,7 +183,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         flags: Flags,
     ) -> Result<(), WriteError> {
         let slot = self.writable(id, flags)?;
-        self.schedule.set_priority(&mut self.slab, slot, urgency, incremental);
+        self.schedule
+            .set_priority(&mut self.slab, slot, urgency, incremental);
         Ok(())
     }
 
@@ -165,7 +195,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
         let slot = match self.find(id) {
             Place::Known(slot) => slot,
-            Place::Untouched => return self.create(id, flags).map_err(|AllocError| Unusable::NoMemory),
+            Place::Untouched => {
+                return self
+                    .create(id, flags)
+                    .map_err(|AllocError| Unusable::NoMemory)
+            }
             Place::Closed => return Err(Unusable::Closed),
             Place::Unopened => return Err(Unusable::NotOpen),
         };

@@ -9,7 +9,11 @@ use kernel::alloc::inject;
 const LIMIT: usize = 100_000;
 
 fn victim(streams: u64) -> End {
-    let mut end = End::new(Role::Server, limits(1 << 30, 1 << 30, streams), limits(1 << 20, 1 << 20, 100));
+    let mut end = End::new(
+        Role::Server,
+        limits(1 << 30, 1 << 30, streams),
+        limits(1 << 20, 1 << 20, 100),
+    );
     end.streams.set_recv_limits(LIMIT, 1 << 30);
     end
 }
@@ -72,14 +76,23 @@ fn empty_streams_that_nobody_reads() {
             Ok(()) => {}
             Err(FrameError::Refused) => refused += 1,
             Err(FrameError::Transport(error)) => {
-                assert_eq!((error.code, refused), (TransportErrorCode::STREAM_LIMIT_ERROR, 100));
+                assert_eq!(
+                    (error.code, refused),
+                    (TransportErrorCode::STREAM_LIMIT_ERROR, 100)
+                );
                 break;
             }
         }
         let slab = end.streams.slab.len() as usize * core::mem::size_of::<Stream>();
-        assert!(slab <= LIMIT + 100 * core::mem::size_of::<Stream>() + 1024, "{slab}");
+        assert!(
+            slab <= LIMIT + 100 * core::mem::size_of::<Stream>() + 1024,
+            "{slab}"
+        );
     }
-    assert_eq!(refused, 100, "no more than the open streams that the limit allows");
+    assert_eq!(
+        refused, 100,
+        "no more than the open streams that the limit allows"
+    );
     while end.read().is_some() {}
     assert_eq!(end.streams.recv_held(), 0);
 }
@@ -94,7 +107,11 @@ fn streams_opened_and_reset_behind_data_that_nobody_reads() {
         end.on_reset(stream, 1).unwrap();
         end.control();
     }
-    assert!(end.streams.recv_held() < 10_000, "{}", end.streams.recv_held());
+    assert!(
+        end.streams.recv_held() < 10_000,
+        "{}",
+        end.streams.recv_held()
+    );
     assert_eq!(end.streams.slab.len(), 1);
     assert_eq!((end.read(), end.read()), (Some((0, 1, false)), None));
 }
@@ -129,9 +146,22 @@ fn an_acknowledgement_for_a_stream_that_does_not_exist() {
     let mut end = End::client();
     end.open(0).unwrap();
     for record in [
-        SentFrame::Stream { id: id(0), offset: at(1 << 61), len: 65535, fin: true },
-        SentFrame::Stream { id: id(4), offset: at(0), len: 10, fin: true },
-        SentFrame::ResetStream { id: id(0), reliable: at(0) },
+        SentFrame::Stream {
+            id: id(0),
+            offset: at(1 << 61),
+            len: 65535,
+            fin: true,
+        },
+        SentFrame::Stream {
+            id: id(4),
+            offset: at(0),
+            len: 10,
+            fin: true,
+        },
+        SentFrame::ResetStream {
+            id: id(0),
+            reliable: at(0),
+        },
         SentFrame::StopSending { id: id(0) },
         SentFrame::StopSending { id: id(400) },
     ] {

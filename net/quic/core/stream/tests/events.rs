@@ -5,11 +5,21 @@
 use super::*;
 
 fn send_event(stream: u64, state: SendState, error_code: VarInt, final_size: u64) -> StreamEvent {
-    StreamEvent::Send { id: id(stream), state, error_code, final_size: at(final_size) }
+    StreamEvent::Send {
+        id: id(stream),
+        state,
+        error_code,
+        final_size: at(final_size),
+    }
 }
 
 fn recv_event(stream: u64, state: RecvState, error_code: VarInt, final_size: u64) -> StreamEvent {
-    StreamEvent::Recv { id: id(stream), state, error_code, final_size: at(final_size) }
+    StreamEvent::Recv {
+        id: id(stream),
+        state,
+        error_code,
+        final_size: at(final_size),
+    }
 }
 
 const NO_CODE: VarInt = VarInt::ZERO;
@@ -58,7 +68,10 @@ fn nothing_but_the_end() {
     end.on_stream(2, 0, 0, true).unwrap();
     assert_eq!(
         end.take_events(),
-        [recv_event(2, RecvState::Recv, NO_CODE, 0), recv_event(2, RecvState::DataRecvd, NO_CODE, 0)]
+        [
+            recv_event(2, RecvState::Recv, NO_CODE, 0),
+            recv_event(2, RecvState::DataRecvd, NO_CODE, 0)
+        ]
     );
     assert_eq!(end.read(), Some((2, 0, true)));
     assert_eq!(end.read(), None);
@@ -83,11 +96,17 @@ fn resets_in_both_directions() {
     end.send_all();
     end.take_events();
     end.on_reset(0, 9).unwrap();
-    assert_eq!(end.take_events(), [recv_event(0, RecvState::ResetRecvd, CODE, 9)]);
+    assert_eq!(
+        end.take_events(),
+        [recv_event(0, RecvState::ResetRecvd, CODE, 9)]
+    );
     end.reset(0).unwrap();
     assert_eq!(end.take_events(), [], "our own reset is no news");
     end.send_and_ack();
-    assert_eq!(end.take_events(), [send_event(0, SendState::ResetRecvd, CODE, 7)]);
+    assert_eq!(
+        end.take_events(),
+        [send_event(0, SendState::ResetRecvd, CODE, 7)]
+    );
 }
 
 #[test]
@@ -100,14 +119,24 @@ fn stop_sending_is_answered_with_the_same_code() {
     end.take_events();
     end.on_stop_sending(0).unwrap();
     end.on_stop_sending(0).unwrap();
-    assert_eq!(end.take_events(), [send_event(0, SendState::ResetSent, CODE, 7)]);
-    let reset = ControlFrame::ResetStream { id: id(0), error_code: CODE, final_size: at(7) };
+    assert_eq!(
+        end.take_events(),
+        [send_event(0, SendState::ResetSent, CODE, 7)]
+    );
+    let reset = ControlFrame::ResetStream {
+        id: id(0),
+        error_code: CODE,
+        final_size: at(7),
+    };
     assert_eq!(end.control(), [reset]);
     assert_eq!(end.write(0, 1), Err(WriteError::Finished));
     end.on_lost(&reset.record());
     assert_eq!(end.control(), [reset]);
     end.on_acked(&reset.record());
-    assert_eq!(end.take_events(), [send_event(0, SendState::ResetRecvd, CODE, 7)]);
+    assert_eq!(
+        end.take_events(),
+        [send_event(0, SendState::ResetRecvd, CODE, 7)]
+    );
     assert_eq!(end.streams.unsent(), 0);
 }
 
@@ -121,7 +150,10 @@ fn after_stop_data_is_no_news() {
     end.on_stream(0, 10, 5, true).unwrap();
     assert_eq!(end.take_events(), []);
     end.on_reset(0, 15).unwrap();
-    assert_eq!(end.take_events(), [recv_event(0, RecvState::ResetRecvd, CODE, 15)]);
+    assert_eq!(
+        end.take_events(),
+        [recv_event(0, RecvState::ResetRecvd, CODE, 15)]
+    );
 }
 
 #[test]
@@ -129,15 +161,30 @@ fn reset_at_is_reported_when_what_it_promises_is_there() {
     let mut end = End::server();
     let events = &mut end.events;
     let mut report = |event| events.push(event);
-    end.streams.on_reset_stream_at(id(2), CODE, at(20), at(5), GFP_KERNEL, &mut report).unwrap();
-    assert_eq!(end.take_events(), [recv_event(2, RecvState::SizeKnown, NO_CODE, 20)]);
+    end.streams
+        .on_reset_stream_at(id(2), CODE, at(20), at(5), GFP_KERNEL, &mut report)
+        .unwrap();
+    assert_eq!(
+        end.take_events(),
+        [recv_event(2, RecvState::SizeKnown, NO_CODE, 20)]
+    );
     end.on_stream(2, 0, 10, false).unwrap();
     assert_eq!(
         end.take_events(),
-        [recv_event(2, RecvState::Recv, NO_CODE, 0), recv_event(2, RecvState::ResetRecvd, CODE, 20)]
+        [
+            recv_event(2, RecvState::Recv, NO_CODE, 0),
+            recv_event(2, RecvState::ResetRecvd, CODE, 20)
+        ]
     );
-    assert_eq!(end.read(), Some((2, 5, false)), "what is promised, and no end");
-    assert_eq!((end.read(), end.streams.slab.len(), end.streams.consumed), (None, 0, 20));
+    assert_eq!(
+        end.read(),
+        Some((2, 5, false)),
+        "what is promised, and no end"
+    );
+    assert_eq!(
+        (end.read(), end.streams.slab.len(), end.streams.consumed),
+        (None, 0, 20)
+    );
 }
 
 #[test]
@@ -147,7 +194,13 @@ fn max_stream_data_is_news_while_the_stream_is_open() {
     end.on_max_stream_data(0, 1 << 20).unwrap();
     assert_eq!(end.take_events(), []);
     end.on_max_stream_data(0, 1 << 21).unwrap();
-    assert_eq!(end.take_events(), [StreamEvent::MaxStreamData { id: id(0), limit: v(1 << 21) }]);
+    assert_eq!(
+        end.take_events(),
+        [StreamEvent::MaxStreamData {
+            id: id(0),
+            limit: v(1 << 21)
+        }]
+    );
     end.reset(0).unwrap();
     end.on_max_stream_data(0, 1 << 22).unwrap();
     assert_eq!(end.take_events(), []);
@@ -162,9 +215,17 @@ fn data_is_read_in_the_order_of_arrival() {
     end.on_stream(0, 20, 5, true).unwrap();
     end.on_stream(4, 5, 5, true).unwrap();
     end.on_stream(0, 10, 10, false).unwrap();
-    assert_eq!(end.read(), Some((0, 10, false)), "merged, up to the record of another stream");
+    assert_eq!(
+        end.read(),
+        Some((0, 10, false)),
+        "merged, up to the record of another stream"
+    );
     assert_eq!(end.read(), Some((4, 10, true)));
-    assert_eq!(end.read(), Some((0, 15, true)), "what waited behind the hole comes with what closed it");
+    assert_eq!(
+        end.read(),
+        Some((0, 15, true)),
+        "what waited behind the hole comes with what closed it"
+    );
     assert_eq!(end.read(), None);
 }
 
@@ -188,7 +249,8 @@ fn a_stream_can_be_read_out_of_turn() {
     end.on_stream(4, 0, 5, false).unwrap();
     end.on_stream(0, 5, 5, true).unwrap();
     assert_eq!(end.streams.readable(id(0)), (10, true));
-    end.streams.consume(id(0), 7, Instant::from_nanos(0), Duration::ZERO);
+    end.streams
+        .consume(id(0), 7, Instant::from_nanos(0), Duration::ZERO);
     assert_eq!(end.read(), Some((4, 5, false)));
     assert_eq!(end.read(), Some((0, 3, true)));
     assert_eq!(end.read(), None);

@@ -12,8 +12,18 @@ fn fingerprint(end: &mut End, with_streams: bool) -> String {
     let streams = &mut end.streams;
     let mut all = format!(
         "{:?} {:?} {:?} {:?}",
-        (streams.recv_held(), streams.send_held(), streams.unsent(), streams.credit()),
-        (streams.received, streams.consumed, streams.sent, streams.written),
+        (
+            streams.recv_held(),
+            streams.send_held(),
+            streams.unsent(),
+            streams.credit()
+        ),
+        (
+            streams.received,
+            streams.consumed,
+            streams.sent,
+            streams.written
+        ),
         (streams.recv_window.limit(), streams.send_window.limit()),
         (
             streams.has_stream(Tail::All),
@@ -23,7 +33,11 @@ fn fingerprint(end: &mut End, with_streams: bool) -> String {
         ),
     );
     for number in 0..12 * u64::from(with_streams) {
-        all += &format!("\n{number} {:?} {:?}", streams.states(id(number)), streams.readable(id(number)));
+        all += &format!(
+            "\n{number} {:?} {:?}",
+            streams.states(id(number)),
+            streams.readable(id(number))
+        );
     }
     if with_streams {
         all += &format!(
@@ -44,7 +58,9 @@ fn busy() -> End {
     end.open(1).unwrap();
     end.write(1, 5000).unwrap();
     for _ in 0..3 {
-        end.streams.poll_stream(1200, Tail::All, GFP_KERNEL).unwrap();
+        end.streams
+            .poll_stream(1200, Tail::All, GFP_KERNEL)
+            .unwrap();
     }
     // Fill up what was allocated ahead, so that the next operation allocates all it can need.
     let mut offset = 100;
@@ -60,19 +76,63 @@ fn every_operation_that_fails_has_changed_nothing() {
     type Operation = (&'static str, fn(&mut End) -> bool, bool);
     let operations: [Operation; 13] = [
         ("open", |end| end.open(5) != Err(OpenError::NoMemory), true),
-        ("open a high one", |end| end.open(41) != Err(OpenError::NoMemory), true),
-        ("open, the other kind", |end| end.open(3) != Err(OpenError::NoMemory), true),
-        ("write", |end| end.write(1, 10) != Err(WriteError::NoMemory), true),
-        ("reset", |end| end.reset(1) != Err(ResetError::NoMemory), true),
+        (
+            "open a high one",
+            |end| end.open(41) != Err(OpenError::NoMemory),
+            true,
+        ),
+        (
+            "open, the other kind",
+            |end| end.open(3) != Err(OpenError::NoMemory),
+            true,
+        ),
+        (
+            "write",
+            |end| end.write(1, 10) != Err(WriteError::NoMemory),
+            true,
+        ),
+        (
+            "reset",
+            |end| end.reset(1) != Err(ResetError::NoMemory),
+            true,
+        ),
         ("stop", |end| end.stop(0) != Err(StopError::NoMemory), true),
-        ("finish", |end| end.finish(1) != Err(WriteError::NoMemory), true),
-        ("data in order", |end| end.on_stream(0, 100, 50, false) != Err(FrameError::Refused), true),
-        ("data out of order", |end| end.on_stream(0, 900, 50, false) != Err(FrameError::Refused), true),
-        ("data that overlaps", |end| end.on_stream(0, 150, 500, false) != Err(FrameError::Refused), true),
+        (
+            "finish",
+            |end| end.finish(1) != Err(WriteError::NoMemory),
+            true,
+        ),
+        (
+            "data in order",
+            |end| end.on_stream(0, 100, 50, false) != Err(FrameError::Refused),
+            true,
+        ),
+        (
+            "data out of order",
+            |end| end.on_stream(0, 900, 50, false) != Err(FrameError::Refused),
+            true,
+        ),
+        (
+            "data that overlaps",
+            |end| end.on_stream(0, 150, 500, false) != Err(FrameError::Refused),
+            true,
+        ),
         // A frame that opens a stream has done so when the rest fails.
-        ("data on a new stream", |end| end.on_stream(4, 0, 50, false) != Err(FrameError::Refused), false),
-        ("RESET_STREAM on a new stream", |end| end.on_reset(40, 50) != Err(FrameError::Refused), false),
-        ("STOP_SENDING on a new stream", |end| end.on_stop_sending(4) != Err(FrameError::Refused), false),
+        (
+            "data on a new stream",
+            |end| end.on_stream(4, 0, 50, false) != Err(FrameError::Refused),
+            false,
+        ),
+        (
+            "RESET_STREAM on a new stream",
+            |end| end.on_reset(40, 50) != Err(FrameError::Refused),
+            false,
+        ),
+        (
+            "STOP_SENDING on a new stream",
+            |end| end.on_stop_sending(4) != Err(FrameError::Refused),
+            false,
+        ),
     ];
     for (name, operation, with_streams) in operations {
         for n in 0.. {
@@ -84,7 +144,11 @@ fn every_operation_that_fails_has_changed_nothing() {
                 break;
             }
             if !done {
-                assert_eq!(fingerprint(&mut end, with_streams), before, "{name}, allocation {n}");
+                assert_eq!(
+                    fingerprint(&mut end, with_streams),
+                    before,
+                    "{name}, allocation {n}"
+                );
             }
             // It works with memory.
             assert!(operation(&mut end), "{name}");
@@ -103,10 +167,19 @@ fn in_the_steady_state_nothing_is_allocated() {
             count = inject::count();
         }
         let data = Bytes::pattern(0, offset, 1000);
-        client.streams.write(id(0), data.clone(), GFP_KERNEL).unwrap();
+        client
+            .streams
+            .write(id(0), data.clone(), GFP_KERNEL)
+            .unwrap();
         client.streams.push(id(0));
-        let frame = client.streams.poll_stream(1200, Tail::Pushed, GFP_KERNEL).unwrap();
-        server.streams.on_stream(id(0), frame.offset, data, false, GFP_KERNEL, &mut |_| ()).unwrap();
+        let frame = client
+            .streams
+            .poll_stream(1200, Tail::Pushed, GFP_KERNEL)
+            .unwrap();
+        server
+            .streams
+            .on_stream(id(0), frame.offset, data, false, GFP_KERNEL, &mut |_| ())
+            .unwrap();
         offset += 1000;
         server.read().unwrap();
         for update in server.control() {

@@ -10,21 +10,37 @@ fn choose(
     new: bool,
     directionality: Directionality,
 ) -> Result<u64, OpenError> {
-    let choice = Choice { id: stream.map(id), new, directionality };
-    end.streams.choose(choice, GFP_KERNEL).map(|id| id.get().get())
+    let choice = Choice {
+        id: stream.map(id),
+        new,
+        directionality,
+    };
+    end.streams
+        .choose(choice, GFP_KERNEL)
+        .map(|id| id.get().get())
 }
 
 #[test]
 fn nothing_is_open_until_it_is_opened() {
     let mut end = End::client();
-    assert_eq!(choose(&mut end, None, false, Bidirectional), Err(OpenError::NotOpen));
-    assert_eq!(choose(&mut end, Some(0), false, Bidirectional), Err(OpenError::NotOpen));
+    assert_eq!(
+        choose(&mut end, None, false, Bidirectional),
+        Err(OpenError::NotOpen)
+    );
+    assert_eq!(
+        choose(&mut end, Some(0), false, Bidirectional),
+        Err(OpenError::NotOpen)
+    );
     assert_eq!(end.write(0, 10), Err(WriteError::NotOpen));
     assert_eq!(end.finish(0), Err(WriteError::NotOpen));
     assert_eq!(end.reset(0), Err(ResetError::NotOpen));
     assert_eq!(end.stop(0), Err(StopError::NotOpen));
     assert_eq!(choose(&mut end, None, true, Bidirectional), Ok(0));
-    assert_eq!(choose(&mut end, None, false, Bidirectional), Ok(0), "the active one");
+    assert_eq!(
+        choose(&mut end, None, false, Bidirectional),
+        Ok(0),
+        "the active one"
+    );
 }
 
 #[test]
@@ -32,10 +48,20 @@ fn a_high_id_opens_the_lower_ones() {
     let mut end = End::client();
     assert_eq!(choose(&mut end, Some(12), true, Bidirectional), Ok(12));
     for stream in [0, 4, 8] {
-        assert_eq!(choose(&mut end, Some(stream), false, Bidirectional), Ok(stream));
+        assert_eq!(
+            choose(&mut end, Some(stream), false, Bidirectional),
+            Ok(stream)
+        );
     }
-    assert_eq!(end.streams.active(), Some(id(12)), "they become known, not active");
-    assert_eq!(choose(&mut end, Some(16), false, Bidirectional), Err(OpenError::NotOpen));
+    assert_eq!(
+        end.streams.active(),
+        Some(id(12)),
+        "they become known, not active"
+    );
+    assert_eq!(
+        choose(&mut end, Some(16), false, Bidirectional),
+        Err(OpenError::NotOpen)
+    );
     assert_eq!(end.streams.next(Bidirectional), Ok(id(16)));
     assert_eq!(end.streams.next(Unidirectional), Ok(id(2)));
     // Also without having been chosen before.
@@ -51,7 +77,10 @@ fn new_is_accepted_until_something_is_written() {
     assert_eq!(choose(&mut end, Some(0), true, Bidirectional), Ok(0));
     assert_eq!(end.open(0), Ok(()));
     end.write(0, 1).unwrap();
-    assert_eq!(choose(&mut end, Some(0), true, Bidirectional), Err(OpenError::InUse));
+    assert_eq!(
+        choose(&mut end, Some(0), true, Bidirectional),
+        Err(OpenError::InUse)
+    );
     assert_eq!(
         choose(&mut end, None, true, Bidirectional),
         Err(OpenError::InUse),
@@ -60,8 +89,16 @@ fn new_is_accepted_until_something_is_written() {
     assert_eq!(end.open(0), Err(OpenError::InUse));
     assert_eq!(choose(&mut end, Some(0), false, Bidirectional), Ok(0));
     end.finish(0).unwrap();
-    assert_eq!(choose(&mut end, None, true, Bidirectional), Ok(4), "there is no active stream any more");
-    assert_eq!(choose(&mut end, None, true, Unidirectional), Ok(4), "the kind is for new streams");
+    assert_eq!(
+        choose(&mut end, None, true, Bidirectional),
+        Ok(4),
+        "there is no active stream any more"
+    );
+    assert_eq!(
+        choose(&mut end, None, true, Unidirectional),
+        Ok(4),
+        "the kind is for new streams"
+    );
     end.finish(4).unwrap();
     assert_eq!(choose(&mut end, None, true, Unidirectional), Ok(2));
 }
@@ -92,10 +129,23 @@ fn the_peer_opens_the_active_stream_of_an_echo_server() {
 fn streams_of_the_peer() {
     let mut end = End::server();
     end.on_stream(8, 0, 5, false).unwrap();
-    assert_eq!(choose(&mut end, Some(2), false, Bidirectional), Err(OpenError::ReceiveOnly));
-    assert_eq!(choose(&mut end, Some(2), true, Bidirectional), Err(OpenError::ReceiveOnly));
-    assert_eq!(choose(&mut end, Some(12), true, Bidirectional), Err(OpenError::NotOpen));
-    assert_eq!(choose(&mut end, Some(4), false, Bidirectional), Ok(4), "opened with stream 8");
+    assert_eq!(
+        choose(&mut end, Some(2), false, Bidirectional),
+        Err(OpenError::ReceiveOnly)
+    );
+    assert_eq!(
+        choose(&mut end, Some(2), true, Bidirectional),
+        Err(OpenError::ReceiveOnly)
+    );
+    assert_eq!(
+        choose(&mut end, Some(12), true, Bidirectional),
+        Err(OpenError::NotOpen)
+    );
+    assert_eq!(
+        choose(&mut end, Some(4), false, Bidirectional),
+        Ok(4),
+        "opened with stream 8"
+    );
     assert_eq!(choose(&mut end, Some(4), true, Bidirectional), Ok(4));
     assert_eq!(end.stop(0), Ok(()));
     assert_eq!(end.stop(1), Err(StopError::NotOpen));
@@ -112,8 +162,14 @@ fn closed_is_not_the_same_as_never_opened() {
     assert_eq!(end.write(2, 1), Err(WriteError::Finished));
     assert_eq!(end.finish(2), Err(WriteError::Finished));
     end.send_and_ack();
-    assert_eq!(choose(&mut end, Some(2), false, Bidirectional), Err(OpenError::Closed));
-    assert_eq!(choose(&mut end, Some(2), true, Bidirectional), Err(OpenError::Closed));
+    assert_eq!(
+        choose(&mut end, Some(2), false, Bidirectional),
+        Err(OpenError::Closed)
+    );
+    assert_eq!(
+        choose(&mut end, Some(2), true, Bidirectional),
+        Err(OpenError::Closed)
+    );
     assert_eq!(end.write(2, 1), Err(WriteError::Closed));
     assert_eq!(end.reset(2), Err(ResetError::Closed));
     assert_eq!(end.streams.states(id(2)), None);
@@ -144,7 +200,10 @@ fn stop_and_reset_are_accepted_once() {
     assert_eq!(end.reset(0), Ok(()));
     assert_eq!(end.reset(0), Err(ResetError::Finished));
     end.send_and_ack();
-    assert_eq!((end.stop(0), end.reset(0)), (Err(StopError::Closed), Err(ResetError::Closed)));
+    assert_eq!(
+        (end.stop(0), end.reset(0)),
+        (Err(StopError::Closed), Err(ResetError::Closed))
+    );
     // A unidirectional stream is gone as soon as the peer has answered.
     end.on_stream(2, 0, 5, false).unwrap();
     assert_eq!(end.stop(2), Ok(()));
@@ -158,19 +217,35 @@ fn the_limit_of_the_peer_holds() {
     assert_eq!(end.open(12), Err(OpenError::Limit(id(12))));
     assert_eq!(end.open(8), Ok(()));
     end.reset(8).unwrap();
-    assert_eq!(choose(&mut end, None, true, Bidirectional), Err(OpenError::Limit(id(12))));
-    assert_eq!(end.control().len(), 1, "the reset; nobody asked to tell the peer");
+    assert_eq!(
+        choose(&mut end, None, true, Bidirectional),
+        Err(OpenError::Limit(id(12)))
+    );
+    assert_eq!(
+        end.control().len(),
+        1,
+        "the reset; nobody asked to tell the peer"
+    );
     end.streams.signal_streams_blocked(Bidirectional);
     end.streams.signal_streams_blocked(Bidirectional);
-    let blocked = ControlFrame::StreamsBlocked { directionality: Bidirectional, limit: v(3) };
+    let blocked = ControlFrame::StreamsBlocked {
+        directionality: Bidirectional,
+        limit: v(3),
+    };
     assert_eq!(end.control(), [blocked]);
     end.on_lost(&blocked.record());
     assert_eq!(end.control(), [blocked]);
     let mut events = vec![];
     for limit in [3, 2, 5, 4] {
-        end.streams.on_max_streams(Bidirectional, v(limit), &mut |event| events.push(event)).unwrap();
+        end.streams
+            .on_max_streams(Bidirectional, v(limit), &mut |event| events.push(event))
+            .unwrap();
     }
-    assert_eq!(events, [StreamEvent::MaxStreams { highest: id(16) }], "only what raises the limit counts");
+    assert_eq!(
+        events,
+        [StreamEvent::MaxStreams { highest: id(16) }],
+        "only what raises the limit counts"
+    );
     end.on_lost(&blocked.record());
     assert_eq!(end.control(), []);
     assert_eq!(end.open(16), Ok(()));
@@ -180,7 +255,11 @@ fn the_limit_of_the_peer_holds() {
 
 #[test]
 fn stream_ids_end_somewhere() {
-    let mut end = End::new(Role::Client, limits(1000, 1000, 10), limits(1000, 1000, 1 << 60));
+    let mut end = End::new(
+        Role::Client,
+        limits(1000, 1000, 10),
+        limits(1000, 1000, 1 << 60),
+    );
     assert_eq!(end.open((1 << 62) - 4), Ok(()));
     assert_eq!(end.streams.next(Bidirectional), Err(OpenError::Exhausted));
 }
@@ -192,21 +271,34 @@ fn the_peer_may_open_as_many_as_at_first_and_one_for_each_that_closed() {
         end.on_stream(stream, 0, 3, true).unwrap();
         end.write(stream, 3).unwrap();
         end.finish(stream).unwrap();
-        assert_eq!(end.streams.poll_control(100), None, "the sending part is not over");
+        assert_eq!(
+            end.streams.poll_control(100),
+            None,
+            "the sending part is not over"
+        );
         for record in end.send_all() {
             end.on_acked(&record);
         }
         let limit = v(101 + stream / 4);
-        let update = ControlFrame::MaxStreams { directionality: Bidirectional, limit };
+        let update = ControlFrame::MaxStreams {
+            directionality: Bidirectional,
+            limit,
+        };
         assert_eq!(end.control(), [update], "whether it was read or not");
     }
     // 100 at first, six closed: the highest is 4 * (106 - 1).
-    assert_eq!(code(end.on_stream(424, 0, 1, false)), TransportErrorCode::STREAM_LIMIT_ERROR);
+    assert_eq!(
+        code(end.on_stream(424, 0, 1, false)),
+        TransportErrorCode::STREAM_LIMIT_ERROR
+    );
     end.on_stream(420, 0, 1, false).unwrap();
     // A unidirectional one closes with its receiving part.
     end.on_stream(2, 0, 3, true).unwrap();
     end.on_reset(6, 10).unwrap();
-    let update = ControlFrame::MaxStreams { directionality: Unidirectional, limit: v(102) };
+    let update = ControlFrame::MaxStreams {
+        directionality: Unidirectional,
+        limit: v(102),
+    };
     assert_eq!(end.control(), [update]);
     // Those opened here do not count.
     end.open(3).unwrap();

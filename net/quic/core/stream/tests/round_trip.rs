@@ -11,7 +11,12 @@ use std::collections::BTreeMap;
 /// A frame on the wire.
 #[derive(Clone)]
 enum Frame {
-    Stream { id: StreamId, offset: Offset, data: Vec<u8>, fin: bool },
+    Stream {
+        id: StreamId,
+        offset: Offset,
+        data: Vec<u8>,
+        fin: bool,
+    },
     Control(ControlFrame),
 }
 
@@ -64,7 +69,10 @@ impl Network {
     }
 
     fn random(&mut self, below: u64) -> u64 {
-        self.seed = self.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.seed >> 33) % below
     }
 
@@ -82,7 +90,11 @@ impl Network {
     /// Puts what there is to send into packets.
     fn transmit(&mut self, side: usize, mtu: usize) {
         loop {
-            let mut packet = Packet { frames: vec![], records: vec![], given_up: false };
+            let mut packet = Packet {
+                frames: vec![],
+                records: vec![],
+                given_up: false,
+            };
             let mut space = mtu;
             let streams = &mut self.ends[side].streams;
             while let Some(frame) = streams.poll_control(space) {
@@ -99,8 +111,15 @@ impl Network {
                     .collect();
                 assert_eq!(data.len(), frame.len);
                 packet.records.push(frame.record());
-                let StreamFrame { id, offset, fin, .. } = frame;
-                packet.frames.push(Frame::Stream { id, offset, data, fin });
+                let StreamFrame {
+                    id, offset, fin, ..
+                } = frame;
+                packet.frames.push(Frame::Stream {
+                    id,
+                    offset,
+                    data,
+                    fin,
+                });
             }
             if packet.frames.is_empty() {
                 return;
@@ -114,16 +133,31 @@ impl Network {
         let mut report = |event| events.push(event);
         let flags = GFP_KERNEL;
         match frame.clone() {
-            Frame::Stream { id, offset, data, fin } => {
-                streams.on_stream(id, offset, Bytes::new(&data), fin, flags, &mut report)
-            }
+            Frame::Stream {
+                id,
+                offset,
+                data,
+                fin,
+            } => streams.on_stream(id, offset, Bytes::new(&data), fin, flags, &mut report),
             Frame::Control(frame) => match frame {
-                ControlFrame::ResetStream { id, error_code, final_size } => {
-                    streams.on_reset_stream(id, error_code, final_size, flags, &mut report)
-                }
-                ControlFrame::ResetStreamAt { id, error_code, final_size, reliable_size } => {
-                    streams.on_reset_stream_at(id, error_code, final_size, reliable_size, flags, &mut report)
-                }
+                ControlFrame::ResetStream {
+                    id,
+                    error_code,
+                    final_size,
+                } => streams.on_reset_stream(id, error_code, final_size, flags, &mut report),
+                ControlFrame::ResetStreamAt {
+                    id,
+                    error_code,
+                    final_size,
+                    reliable_size,
+                } => streams.on_reset_stream_at(
+                    id,
+                    error_code,
+                    final_size,
+                    reliable_size,
+                    flags,
+                    &mut report,
+                ),
                 ControlFrame::StopSending { id, error_code } => {
                     streams.on_stop_sending(id, error_code, flags, &mut report)
                 }
@@ -134,14 +168,18 @@ impl Network {
                 ControlFrame::MaxStreamData { id, limit } => {
                     streams.on_max_stream_data(id, limit, flags, &mut report)
                 }
-                ControlFrame::MaxStreams { directionality, limit } => {
-                    Ok(streams.on_max_streams(directionality, limit, &mut report)?)
-                }
+                ControlFrame::MaxStreams {
+                    directionality,
+                    limit,
+                } => Ok(streams.on_max_streams(directionality, limit, &mut report)?),
                 ControlFrame::DataBlocked { .. } => Ok(()),
-                ControlFrame::StreamDataBlocked { id, .. } => streams.on_stream_data_blocked(id, flags),
-                ControlFrame::StreamsBlocked { directionality, limit } => {
-                    Ok(streams.on_streams_blocked(directionality, limit)?)
+                ControlFrame::StreamDataBlocked { id, .. } => {
+                    streams.on_stream_data_blocked(id, flags)
                 }
+                ControlFrame::StreamsBlocked {
+                    directionality,
+                    limit,
+                } => Ok(streams.on_streams_blocked(directionality, limit)?),
             },
         }
     }
@@ -190,18 +228,29 @@ impl Network {
         let len = self.random(3000) as usize;
         let writer = self.writers[side].entry(stream).or_default();
         let data = Bytes::pattern(stream << 1 | side as u64, writer.written, len);
-        let result = self.starved(|network| network.ends[side].streams.write(id(stream), data, GFP_KERNEL));
+        let result = self.starved(|network| {
+            network.ends[side]
+                .streams
+                .write(id(stream), data, GFP_KERNEL)
+        });
         if result.is_ok() {
             self.writers[side].get_mut(&stream).unwrap().written += len as u64;
         }
         let what = self.random(12);
-        if what < 2 && self.starved(|network| network.ends[side].finish(stream)).is_ok() {
+        if what < 2
+            && self
+                .starved(|network| network.ends[side].finish(stream))
+                .is_ok()
+        {
             self.writers[side].get_mut(&stream).unwrap().finished = true;
         }
         if what == 2 {
             let reliable = at(self.random(2000));
             let streams = &mut self.ends[side].streams;
-            if streams.reset(id(stream), CODE, reliable, GFP_KERNEL).is_ok() {
+            if streams
+                .reset(id(stream), CODE, reliable, GFP_KERNEL)
+                .is_ok()
+            {
                 self.writers[side].get_mut(&stream).unwrap().reset = true;
             }
         }
@@ -209,16 +258,25 @@ impl Network {
 
     fn read(&mut self, side: usize, most: u64) -> bool {
         let End { streams, .. } = &mut self.ends[side];
-        let Some(next) = streams.next_readable() else { return false };
+        let Some(next) = streams.next_readable() else {
+            return false;
+        };
         let stream = next.id.get().get();
         let len = next.len.min(most);
-        let available: Vec<u8> =
-            streams.peek(next.id).flat_map(|chunk| chunk.as_slice().to_vec()).take(len as usize).collect();
+        let available: Vec<u8> = streams
+            .peek(next.id)
+            .flat_map(|chunk| chunk.as_slice().to_vec())
+            .take(len as usize)
+            .collect();
         let reader = self.readers[side].entry(stream).or_default();
         assert!(!reader.ended);
         assert!(next.len > 0 || next.fin);
         let seed = stream << 1 | (1 - side) as u64;
-        assert_eq!(available, pattern(seed, reader.read, len as usize), "stream {stream}");
+        assert_eq!(
+            available,
+            pattern(seed, reader.read, len as usize),
+            "stream {stream}"
+        );
         reader.read += len;
         reader.ended = next.fin && len == next.len;
         self.now += 1;
@@ -262,7 +320,10 @@ impl Network {
                 assert!(read <= writer.written);
             }
             let (here, there) = (&self.ends[side].streams, &self.ends[1 - side].streams);
-            assert_eq!(here.sent, there.received, "both agree on the credit that was used");
+            assert_eq!(
+                here.sent, there.received,
+                "both agree on the credit that was used"
+            );
             assert_eq!(there.received, there.consumed);
             assert_eq!((here.recv_held(), here.send_held()), (0, 0));
         }

@@ -22,7 +22,9 @@ fn frames_for_streams_that_go_the_other_way() {
         ] {
             assert_eq!(code(result), TransportErrorCode::STREAM_STATE_ERROR);
         }
-        let reset_at = end.streams.on_reset_stream_at(id(3), CODE, at(0), at(0), GFP_KERNEL, &mut |_| ());
+        let reset_at =
+            end.streams
+                .on_reset_stream_at(id(3), CODE, at(0), at(0), GFP_KERNEL, &mut |_| ());
         assert_eq!(code(reset_at), TransportErrorCode::STREAM_STATE_ERROR);
     }
 }
@@ -53,17 +55,27 @@ fn every_frame_opens_a_stream_of_the_peer_within_the_limit() {
         |end, stream| end.on_reset(stream, 0),
         |end, stream| end.streams.on_stream_data_blocked(id(stream), GFP_KERNEL),
     ];
-    let bidirectional: [Frame; 2] =
-        [|end, stream| end.on_stop_sending(stream), |end, stream| end.on_max_stream_data(stream, 10)];
-    for (frame, streams) in
-        both.map(|f| (f, &[0, 2][..])).into_iter().chain(bidirectional.map(|f| (f, &[0][..])))
+    let bidirectional: [Frame; 2] = [
+        |end, stream| end.on_stop_sending(stream),
+        |end, stream| end.on_max_stream_data(stream, 10),
+    ];
+    for (frame, streams) in both
+        .map(|f| (f, &[0, 2][..]))
+        .into_iter()
+        .chain(bidirectional.map(|f| (f, &[0][..])))
     {
         for stream in streams {
             let mut end = End::server();
-            assert_eq!(code(frame(&mut end, stream + 400)), TransportErrorCode::STREAM_LIMIT_ERROR);
+            assert_eq!(
+                code(frame(&mut end, stream + 400)),
+                TransportErrorCode::STREAM_LIMIT_ERROR
+            );
             frame(&mut end, stream + 396).unwrap();
             frame(&mut end, stream + 40).unwrap();
-            assert_eq!(code(frame(&mut end, (1 << 62) - 4 + stream)), TransportErrorCode::STREAM_LIMIT_ERROR);
+            assert_eq!(
+                code(frame(&mut end, (1 << 62) - 4 + stream)),
+                TransportErrorCode::STREAM_LIMIT_ERROR
+            );
         }
     }
 }
@@ -73,12 +85,22 @@ fn numbers_of_streams_above_2_to_the_60() {
     let mut end = End::server();
     for directionality in [Bidirectional, Unidirectional] {
         let too_many = v((1 << 60) + 1);
-        let error = end.streams.on_max_streams(directionality, too_many, &mut |_| ()).unwrap_err();
+        let error = end
+            .streams
+            .on_max_streams(directionality, too_many, &mut |_| ())
+            .unwrap_err();
         assert_eq!(error.code, TransportErrorCode::FRAME_ENCODING_ERROR);
-        let error = end.streams.on_streams_blocked(directionality, too_many).unwrap_err();
+        let error = end
+            .streams
+            .on_streams_blocked(directionality, too_many)
+            .unwrap_err();
         assert_eq!(error.code, TransportErrorCode::FRAME_ENCODING_ERROR);
-        end.streams.on_max_streams(directionality, v(1 << 60), &mut |_| ()).unwrap();
-        end.streams.on_streams_blocked(directionality, v(1 << 60)).unwrap();
+        end.streams
+            .on_max_streams(directionality, v(1 << 60), &mut |_| ())
+            .unwrap();
+        end.streams
+            .on_streams_blocked(directionality, v(1 << 60))
+            .unwrap();
     }
 }
 
@@ -88,10 +110,17 @@ fn limit_of_the_connection() {
     end.on_stream(0, 0, 60, false).unwrap();
     end.on_stream(0, 30, 30, false).unwrap();
     end.on_stream(4, 0, 40, false).unwrap();
-    for result in [end.on_stream(4, 40, 1, false), end.on_reset(8, 1), end.on_stream(8, 0, 1, true)] {
+    for result in [
+        end.on_stream(4, 40, 1, false),
+        end.on_reset(8, 1),
+        end.on_stream(8, 0, 1, true),
+    ] {
         assert_eq!(code(result), TransportErrorCode::FLOW_CONTROL_ERROR);
     }
-    assert_eq!(code(end.on_stream(0, 60, 21, false)), TransportErrorCode::FLOW_CONTROL_ERROR);
+    assert_eq!(
+        code(end.on_stream(0, 60, 21, false)),
+        TransportErrorCode::FLOW_CONTROL_ERROR
+    );
     end.on_stream(8, 0, 0, true).unwrap();
     assert_eq!(end.streams.received, 100, "what was refused does not count");
     let beyond = end.on_stream(4, (1 << 62) - 1, 1, false);
@@ -104,16 +133,30 @@ fn credit_comes_back_with_the_value_of_now() {
     end.on_stream(0, 0, 80, false).unwrap();
     assert_eq!(end.control(), [], "nothing was read");
     assert_eq!(end.read(), Some((0, 80, false)));
-    let updates =
-        [ControlFrame::MaxData { limit: v(200) }, ControlFrame::MaxStreamData { id: id(0), limit: v(160) }];
-    assert_eq!(end.control(), updates, "80 read and a window of 120, one and a half of that of the stream");
+    let updates = [
+        ControlFrame::MaxData { limit: v(200) },
+        ControlFrame::MaxStreamData {
+            id: id(0),
+            limit: v(160),
+        },
+    ];
+    assert_eq!(
+        end.control(),
+        updates,
+        "80 read and a window of 120, one and a half of that of the stream"
+    );
     for update in updates {
         end.on_lost(&update.record());
     }
     end.on_stream(0, 80, 40, false).unwrap();
     end.read();
-    let newer =
-        [ControlFrame::MaxData { limit: v(240) }, ControlFrame::MaxStreamData { id: id(0), limit: v(200) }];
+    let newer = [
+        ControlFrame::MaxData { limit: v(240) },
+        ControlFrame::MaxStreamData {
+            id: id(0),
+            limit: v(200),
+        },
+    ];
     assert_eq!(end.control(), newer);
     for update in updates {
         end.on_lost(&update.record());
@@ -135,7 +178,9 @@ fn a_reset_returns_the_credit_of_the_whole_stream_and_purges_it() {
     end.on_stream(0, 0, 5, false).unwrap();
     end.on_reset(2, 80).unwrap();
     assert_eq!(end.streams.consumed, 80);
-    assert!(end.control().contains(&ControlFrame::MaxData { limit: v(180) }));
+    assert!(end
+        .control()
+        .contains(&ControlFrame::MaxData { limit: v(180) }));
     assert_eq!(end.read(), Some((0, 5, false)));
     assert_eq!(end.read(), None);
     assert_eq!(end.streams.recv_held(), 0);
@@ -150,8 +195,14 @@ fn after_stop_the_credit_comes_back_at_once() {
     assert_eq!((end.streams.consumed, end.streams.recv_held()), (40, 0));
     end.on_stream(0, 50, 30, true).unwrap();
     assert_eq!(end.streams.consumed, 80);
-    let stop = ControlFrame::StopSending { id: id(0), error_code: CODE };
-    assert_eq!(end.control(), [ControlFrame::MaxData { limit: v(180) }, stop]);
+    let stop = ControlFrame::StopSending {
+        id: id(0),
+        error_code: CODE,
+    };
+    assert_eq!(
+        end.control(),
+        [ControlFrame::MaxData { limit: v(180) }, stop]
+    );
     end.on_lost(&stop.record());
     assert_eq!(end.control(), [stop]);
     end.on_acked(&stop.record());
@@ -166,11 +217,16 @@ fn late_frames_of_closed_streams_are_ignored() {
     end.read();
     end.on_stream(2, 0, 10, true).unwrap();
     end.on_reset(2, 10).unwrap();
-    end.streams.on_stream_data_blocked(id(2), GFP_KERNEL).unwrap();
+    end.streams
+        .on_stream_data_blocked(id(2), GFP_KERNEL)
+        .unwrap();
     end.open(3).unwrap();
     end.finish(3).unwrap();
     end.send_and_ack();
     end.on_stop_sending(3).unwrap();
     end.on_max_stream_data(3, 1 << 30).unwrap();
-    assert_eq!((end.read(), end.streams.recv_held(), end.streams.slab.len()), (None, 0, 0));
+    assert_eq!(
+        (end.read(), end.streams.recv_held(), end.streams.slab.len()),
+        (None, 0, 0)
+    );
 }

@@ -6,7 +6,17 @@ use super::*;
 use kernel::alloc::inject;
 
 fn summary(frames: &[StreamFrame]) -> Vec<(u64, u64, usize, bool)> {
-    frames.iter().map(|frame| (frame.id.get().get(), frame.offset.get(), frame.len, frame.fin)).collect()
+    frames
+        .iter()
+        .map(|frame| {
+            (
+                frame.id.get().get(),
+                frame.offset.get(),
+                frame.len,
+                frame.fin,
+            )
+        })
+        .collect()
 }
 
 #[test]
@@ -23,7 +33,13 @@ fn many_short_streams_share_a_packet() {
         space -= frame.size();
         frames.push(frame);
     }
-    assert_eq!(summary(&frames), (2..42).step_by(4).map(|id| (id, 0, 32, true)).collect::<Vec<_>>());
+    assert_eq!(
+        summary(&frames),
+        (2..42)
+            .step_by(4)
+            .map(|id| (id, 0, 32, true))
+            .collect::<Vec<_>>()
+    );
     assert_eq!(space, 1200 - 10 * (1 + 1 + 1 + 32));
 }
 
@@ -32,7 +48,9 @@ fn contents_are_what_was_written() {
     let mut end = End::client();
     end.open(0).unwrap();
     for offset in (0..5000).step_by(500) {
-        end.streams.write(id(0), Bytes::pattern(0, offset, 500), GFP_KERNEL).unwrap();
+        end.streams
+            .write(id(0), Bytes::pattern(0, offset, 500), GFP_KERNEL)
+            .unwrap();
     }
     for frame in end.frames(1200, Tail::All) {
         let data: Vec<u8> = end
@@ -54,8 +72,20 @@ fn the_limit_of_the_connection_stops_new_data_only() {
     let sent = end.frames(1200, Tail::All);
     assert_eq!(summary(&sent), [(0, 0, 80, false), (4, 0, 20, false)]);
     let blocked = ControlFrame::DataBlocked { limit: v(100) };
-    assert_eq!(end.control(), [blocked, ControlFrame::StreamDataBlocked { id: id(0), limit: v(80) }]);
-    assert!(!end.streams.has_stream(Tail::All), "nobody looks at the others again");
+    assert_eq!(
+        end.control(),
+        [
+            blocked,
+            ControlFrame::StreamDataBlocked {
+                id: id(0),
+                limit: v(80)
+            }
+        ]
+    );
+    assert!(
+        !end.streams.has_stream(Tail::All),
+        "nobody looks at the others again"
+    );
     end.on_lost(&sent[0].record());
     assert_eq!(summary(&end.frames(1200, Tail::All)), [(0, 0, 80, false)]);
     assert_eq!(end.control(), [], "told once");
@@ -94,13 +124,22 @@ fn a_blocked_signal_that_is_overtaken_is_not_sent() {
     end.write(0, 100).unwrap();
     end.streams.signal_blocked(id(0));
     end.streams.signal_blocked(id(0));
-    assert_eq!(end.control(), [ControlFrame::StreamDataBlocked { id: id(0), limit: v(300) }]);
+    assert_eq!(
+        end.control(),
+        [ControlFrame::StreamDataBlocked {
+            id: id(0),
+            limit: v(300)
+        }]
+    );
 }
 
 #[test]
 fn credit_for_writers() {
     let mut end = End::new(Role::Client, limits(0, 0, 0), limits(100, 80, 10));
-    assert_eq!(end.streams.write_credit(id(0), GFP_KERNEL), Err(WriteError::NotOpen));
+    assert_eq!(
+        end.streams.write_credit(id(0), GFP_KERNEL),
+        Err(WriteError::NotOpen)
+    );
     end.open(4).unwrap();
     assert_eq!(end.streams.write_credit(id(4), GFP_KERNEL), Ok(80));
     end.write(4, 30).unwrap();
@@ -112,8 +151,15 @@ fn credit_for_writers() {
     end.write(4, 50).unwrap();
     assert_eq!(end.streams.write_credit(id(4), GFP_KERNEL), Ok(0));
     end.reset(4).unwrap();
-    assert_eq!(end.streams.write_credit(id(4), GFP_KERNEL), Err(WriteError::Finished));
-    assert_eq!((end.streams.credit(), end.streams.unsent()), (70, 0), "what was not sent costs nothing");
+    assert_eq!(
+        end.streams.write_credit(id(4), GFP_KERNEL),
+        Err(WriteError::Finished)
+    );
+    assert_eq!(
+        (end.streams.credit(), end.streams.unsent()),
+        (70, 0),
+        "what was not sent costs nothing"
+    );
 }
 
 #[test]
@@ -123,12 +169,21 @@ fn urgent_streams_first_others_in_turns() {
         end.open(stream).unwrap();
         end.write(stream, 40_000).unwrap();
     }
-    end.streams.set_priority(id(8), 0, true, GFP_KERNEL).unwrap();
-    let order: Vec<u64> = end.frames(1200, Tail::All).iter().map(|frame| frame.id.get().get()).collect();
+    end.streams
+        .set_priority(id(8), 0, true, GFP_KERNEL)
+        .unwrap();
+    let order: Vec<u64> = end
+        .frames(1200, Tail::All)
+        .iter()
+        .map(|frame| frame.id.get().get())
+        .collect();
     let mut turns = order.clone();
     turns.dedup();
     assert_eq!(turns, [8, 0, 4, 0, 4, 0, 4]);
-    assert_eq!(end.streams.set_priority(id(12), 0, true, GFP_KERNEL), Err(WriteError::NotOpen));
+    assert_eq!(
+        end.streams.set_priority(id(12), 0, true, GFP_KERNEL),
+        Err(WriteError::NotOpen)
+    );
 }
 
 #[test]
@@ -136,21 +191,33 @@ fn tails_wait_and_are_found_again() {
     let mut end = End::client();
     for stream in [0, 4] {
         end.open(stream).unwrap();
-        end.streams.write(id(stream), Bytes::new(&[0; 100]), GFP_KERNEL).unwrap();
+        end.streams
+            .write(id(stream), Bytes::new(&[0; 100]), GFP_KERNEL)
+            .unwrap();
     }
     end.streams.push(id(4));
     assert!(end.frames(1200, Tail::Held).is_empty());
     assert!(!end.streams.has_stream(Tail::Held));
     assert!(end.streams.has_stream(Tail::Pushed));
-    assert_eq!(summary(&end.frames(1200, Tail::Pushed)), [(4, 0, 100, false)]);
+    assert_eq!(
+        summary(&end.frames(1200, Tail::Pushed)),
+        [(4, 0, 100, false)]
+    );
     assert!(!end.streams.has_stream(Tail::Pushed));
     // A following write without MSG_MORE pushes what was held (§18.4 of the contract).
-    end.streams.write(id(0), Bytes::new(&[0; 10]), GFP_KERNEL).unwrap();
+    end.streams
+        .write(id(0), Bytes::new(&[0; 10]), GFP_KERNEL)
+        .unwrap();
     assert!(end.frames(1200, Tail::Pushed).is_empty());
     end.streams.push(id(0));
-    assert_eq!(summary(&end.frames(1200, Tail::Pushed)), [(0, 0, 110, false)]);
+    assert_eq!(
+        summary(&end.frames(1200, Tail::Pushed)),
+        [(0, 0, 110, false)]
+    );
     // And so does the end.
-    end.streams.write(id(0), Bytes::new(&[0; 10]), GFP_KERNEL).unwrap();
+    end.streams
+        .write(id(0), Bytes::new(&[0; 10]), GFP_KERNEL)
+        .unwrap();
     assert!(end.frames(1200, Tail::Pushed).is_empty());
     end.finish(0).unwrap();
     assert_eq!(summary(&end.frames(1200, Tail::Held)), [(0, 110, 10, true)]);
@@ -161,11 +228,19 @@ fn reset_at_is_sent_behind_what_it_promises() {
     let mut end = End::client();
     end.open(0).unwrap();
     end.write(0, 3000).unwrap();
-    let first = end.streams.poll_stream(1200, Tail::All, GFP_KERNEL).unwrap();
-    end.streams.reset(id(0), CODE, at(2000), GFP_KERNEL).unwrap();
+    let first = end
+        .streams
+        .poll_stream(1200, Tail::All, GFP_KERNEL)
+        .unwrap();
+    end.streams
+        .reset(id(0), CODE, at(2000), GFP_KERNEL)
+        .unwrap();
     assert_eq!(end.control(), []);
     let rest = end.frames(1200, Tail::All);
-    assert_eq!(rest.iter().map(|frame| frame.len).sum::<usize>() + first.len, 2000);
+    assert_eq!(
+        rest.iter().map(|frame| frame.len).sum::<usize>() + first.len,
+        2000
+    );
     let reset = ControlFrame::ResetStreamAt {
         id: id(0),
         error_code: CODE,
@@ -175,7 +250,11 @@ fn reset_at_is_sent_behind_what_it_promises() {
     assert_eq!(end.control(), [reset]);
     end.on_lost(&first.record());
     assert_eq!(summary(&end.frames(1200, Tail::All)), summary(&[first]));
-    assert_eq!(end.control(), [], "it is in flight, and a retransmission does not send it again");
+    assert_eq!(
+        end.control(),
+        [],
+        "it is in flight, and a retransmission does not send it again"
+    );
     end.on_lost(&reset.record());
     assert_eq!(end.control(), [reset]);
 }
@@ -187,10 +266,19 @@ fn what_a_reset_promises_waits_for_the_limit() {
     end.write(0, 300).unwrap();
     end.streams.reset(id(0), CODE, at(200), GFP_KERNEL).unwrap();
     assert_eq!(summary(&end.frames(1200, Tail::All)), [(0, 0, 100, false)]);
-    assert_eq!(end.control(), [ControlFrame::StreamDataBlocked { id: id(0), limit: v(100) }]);
+    assert_eq!(
+        end.control(),
+        [ControlFrame::StreamDataBlocked {
+            id: id(0),
+            limit: v(100)
+        }]
+    );
     end.on_max_stream_data(0, 1000).unwrap();
     assert_eq!(end.take_events(), [], "nobody can write to it");
-    assert_eq!(summary(&end.frames(1200, Tail::All)), [(0, 100, 100, false)]);
+    assert_eq!(
+        summary(&end.frames(1200, Tail::All)),
+        [(0, 100, 100, false)]
+    );
     assert_eq!(end.control().len(), 1);
     // After a plain reset the limit does not matter, even if it was used up.
     end.open(4).unwrap();
@@ -198,7 +286,11 @@ fn what_a_reset_promises_waits_for_the_limit() {
     end.frames(1200, Tail::All);
     end.reset(4).unwrap();
     end.streams.signal_blocked(id(4));
-    let reset = ControlFrame::ResetStream { id: id(4), error_code: CODE, final_size: at(100) };
+    let reset = ControlFrame::ResetStream {
+        id: id(4),
+        error_code: CODE,
+        final_size: at(100),
+    };
     assert_eq!(end.control(), [reset]);
 }
 
@@ -238,12 +330,18 @@ fn early_data_that_was_rejected_is_sent_again_within_the_new_limits() {
         end.on_lost(&record);
     }
     end.streams.on_early_data_rejected(&limits(600, 300, 10));
-    assert_eq!(summary(&end.frames(1200, Tail::All)), [(0, 0, 300, false), (4, 0, 300, false)]);
+    assert_eq!(
+        summary(&end.frames(1200, Tail::All)),
+        [(0, 0, 300, false), (4, 0, 300, false)]
+    );
     end.streams.on_max_data(v(1000));
     for stream in [0, 4] {
         end.on_max_stream_data(stream, 400).unwrap();
     }
-    assert_eq!(summary(&end.frames(1200, Tail::All)), [(0, 300, 100, true), (4, 300, 100, true)]);
+    assert_eq!(
+        summary(&end.frames(1200, Tail::All)),
+        [(0, 300, 100, true), (4, 300, 100, true)]
+    );
 }
 
 #[test]
@@ -257,6 +355,9 @@ fn limits_that_come_with_the_handshake_set_early_data_free() {
     end.write(4, 80).unwrap();
     end.frames(1200, Tail::All);
     end.streams.set_peer_limits(&limits(200, 80, 4));
-    assert_eq!(summary(&end.frames(1200, Tail::All)), [(0, 50, 30, false), (4, 50, 30, false)]);
+    assert_eq!(
+        summary(&end.frames(1200, Tail::All)),
+        [(0, 50, 30, false), (4, 50, 30, false)]
+    );
     end.open(12).unwrap();
 }
