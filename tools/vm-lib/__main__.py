@@ -10,7 +10,7 @@ Needs root and `make setup`.
 
   --kernel K          stock (default), other, debug, or a directory like theirs
   --no-module         boot without quic.ko (else it must be built, and load)
-  --memory SIZE       memory of the VM [2G]
+  --memory SIZE       memory of the VM [2G; debug 1G, which kmemleak scans faster]
   --cpus N            processors of the VM [2]
   --append WORDS      more kernel parameters
   --icount            benchmark mode: one CPU, guest time counts instructions
@@ -63,7 +63,7 @@ def arguments(words):
     parser.add_argument("--tests", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--no-module", action="store_true")
-    parser.add_argument("--memory", default="2G")
+    parser.add_argument("--memory")
     parser.add_argument("--cpus", type=int, default=2)
     parser.add_argument("--append", default="")
     parser.add_argument("--icount", action="store_true")
@@ -212,7 +212,7 @@ def main(words):
     if not options.no_module and not kernel.quic_module.exists():
         raise Problem(f"{kernel.quic_module} is not built", "make, or boot without it: --no-module")
     settings = Settings(
-        memory=options.memory,
+        memory=options.memory or ("1G" if kernel.is_debug else "2G"),
         cpus=options.cpus,
         icount=options.icount,
         append=options.append,
