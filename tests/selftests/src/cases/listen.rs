@@ -13,11 +13,11 @@ use libc::SOL_SOCKET;
 cases! { "listen":
     bound_keeps_its_address,
     unbound_takes_the_wildcard_and_a_port,
-    unbound_port_is_of_the_range,
+    unbound_port_is_of_the_range.in_new_net(),
     datagram_type_listens_too,
     backlog_zero_is_einval,
     backlog_negative_is_somaxconn,
-    backlog_is_clamped_to_somaxconn,
+    backlog_is_clamped_to_somaxconn.in_new_net(),
     again_changes_the_backlog,
     zero_stops,
     stopped_keeps_its_address,

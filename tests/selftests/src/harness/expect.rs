@@ -92,9 +92,14 @@ pub(crate) fn be_patient(factor: u32) {
     let _ = PATIENCE.set(factor);
 }
 
+/// How many times as long everything takes as on an ordinary machine.
+pub(crate) fn slowness() -> u32 {
+    *PATIENCE.get().unwrap_or(&1)
+}
+
 /// `limit`, lengthened for a slow machine.
 pub(crate) fn patient(limit: Duration) -> Duration {
-    limit * *PATIENCE.get().unwrap_or(&1)
+    limit * slowness()
 }
 
 /// Asks again and again until the answer is yes. For what the kernel does in the background.

@@ -7,8 +7,9 @@ use super::case::{Case, Place};
 use super::expect::{self, Skipped};
 use super::tap::{Outcome, Tap};
 use crate::sys::errno::Errno;
+use crate::sys::netns::{self, Namespace};
+use crate::sys::poll;
 use crate::sys::process::{Child, Ended};
-use crate::sys::{netns, poll};
 use std::collections::VecDeque;
 use std::fs;
 use std::io::{self, Write};
@@ -31,6 +32,8 @@ struct Running<'a> {
     number: usize,
     case: &'a Case,
     child: Child,
+    /// Where it runs, if others may run there later.
+    room: Option<Namespace>,
     said: Vec<u8>,
     deadline: Instant,
     /// Its time is over and it has been killed. What it was doing then.
@@ -46,18 +49,19 @@ pub(crate) fn run<W: Write>(
 ) -> io::Result<()> {
     let mut waiting: VecDeque<_> = cases.iter().enumerate().collect();
     let mut running: Vec<Running<'_>> = Vec::new();
+    let mut rooms = Vec::new();
     loop {
         while let Some((index, case)) = waiting.front() {
             let alone = running.is_empty();
             let company = running
                 .iter()
-                .all(|other| other.case.place == Place::OwnNet)
-                && case.place == Place::OwnNet
+                .all(|other| other.case.place != Place::Initial)
+                && case.place != Place::Initial
                 && running.len() < jobs;
             if !alone && !company {
                 break;
             }
-            running.push(start(offset + index + 1, case)?);
+            running.push(start(offset + index + 1, case, &mut rooms)?);
             waiting.pop_front();
         }
         if running.is_empty() {
@@ -70,7 +74,12 @@ pub(crate) fn run<W: Write>(
             match step(&mut running[index])? {
                 None => index += 1,
                 Some((outcome, said)) => {
-                    let Running { number, case, .. } = running.swap_remove(index);
+                    let Running {
+                        number, case, room, ..
+                    } = running.swap_remove(index);
+                    rooms.extend(
+                        room.filter(|room| matches!(outcome, Outcome::Passed) && is_empty(room)),
+                    );
                     tap.result(number, &case.name, &outcome, &said)?;
                 }
             }
@@ -78,13 +87,22 @@ pub(crate) fn run<W: Write>(
     }
 }
 
-fn start(number: usize, case: &Case) -> io::Result<Running<'_>> {
-    let child = Child::fork(|| play(case))?;
+fn start<'a>(number: usize, case: &'a Case, rooms: &mut Vec<Namespace>) -> io::Result<Running<'a>> {
+    let room = match (case.place, rooms.pop()) {
+        (Place::Shared, Some(room)) => Some(room),
+        (Place::Shared, None) => Some(Namespace::new()?),
+        (Place::New | Place::Initial, kept) => {
+            rooms.extend(kept);
+            None
+        }
+    };
+    let child = Child::fork(|| play(case, room.as_ref()))?;
     let deadline = Instant::now() + expect::patient(case.limit);
     Ok(Running {
         number,
         case,
         child,
+        room,
         said: Vec::new(),
         deadline,
         killed: None,
@@ -187,8 +205,19 @@ fn stacks(pid: libc::pid_t) -> String {
     text.trim_end().to_owned()
 }
 
+/// Whether a case has left no socket in its network namespace.
+fn is_empty(room: &Namespace) -> bool {
+    room.inside(|| {
+        ["quic/eps", "udp", "udp6"].iter().all(|table| {
+            // The first line is the heading.
+            let table = fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+            table.is_ok_and(|table| table.lines().count() <= 1)
+        })
+    })
+}
+
 /// The life of the child. Returns its exit status.
-fn play(case: &Case) -> i32 {
+fn play(case: &Case, room: Option<&Namespace>) -> i32 {
     // What the runner shows of a panic: the message and the line of the case.
     panic::set_hook(Box::new(|info| {
         let message = info.payload_as_text();
@@ -201,11 +230,14 @@ fn play(case: &Case) -> i32 {
             eprintln!("at {}:{}", place.file(), place.line());
         }
     }));
-    if case.place == Place::OwnNet {
-        if let Err(errno) = netns::enter_new() {
-            eprintln!("cannot make a network namespace: {errno}");
-            return EXIT_FAILED;
-        }
+    let entered = match (case.place, room) {
+        (Place::Initial, _) => Ok(()),
+        (_, Some(room)) => room.enter(),
+        (_, None) => netns::enter_new(),
+    };
+    if let Err(errno) = entered {
+        eprintln!("cannot get a network namespace: {errno}");
+        return EXIT_FAILED;
     }
     match panic::catch_unwind(AssertUnwindSafe(&case.body)) {
         Ok(()) => EXIT_PASSED,

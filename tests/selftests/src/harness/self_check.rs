@@ -25,7 +25,7 @@ cases! { "self":
 /// The same, without a network namespace, which takes root.
 pub(crate) fn unprivileged_cases() -> Vec<Case> {
     let anywhere = |case| Case {
-        place: Place::InitNet,
+        place: Place::Initial,
         ..case
     };
     cases().into_iter().map(anywhere).collect()
