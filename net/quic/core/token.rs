@@ -35,7 +35,7 @@ const RETRY: u8 = 0x10;
 /// The first byte of a token from a NEW_TOKEN frame.
 const NEW_TOKEN: u8 = 0x11;
 
-/// The longest token, in bytes: within the 120 that the C implementation stores.
+/// The longest token, in bytes: short of the 120 that clients are known to keep.
 pub const MAX_LEN: usize = 1 + 12 + MAX_TEXT + TAG_LEN;
 
 /// Issued, and Original Destination Connection ID with its length.
@@ -121,8 +121,7 @@ impl Default for Lifetimes {
             // The client answers at once, but its answers may get lost: with an RTT of a second
             // this is time for three probe timeouts.
             retry: Duration::from_secs(10),
-            // As the C implementation: a client that comes back within ten minutes saves a round
-            // trip.
+            // A client that comes back within ten minutes saves a round trip.
             new_token: Duration::from_secs(600),
         }
     }

@@ -2,12 +2,12 @@
 
 //! Writing transport parameters.
 //!
-//! The order is that of the C implementation, so that a capture reads the same:
+//! The order is fixed, so that captures of two connections can be compared:
 //!
 //! 1. of a server: 0x00, 0x02, 0x10, 0x0d;
 //! 2. 0x0f, 0x05, 0x06, 0x07, 0x04, 0x08, 0x09, 0x03, 0x0a, 0x0c, 0xbaad, 0x11, 0x2ab2, 0x0b, 0x01,
 //!    0x0e, 0x20;
-//! 3. what it does not know: 0x1d, 0xff04de1b;
+//! 3. what is still a draft: 0x1d, 0xff04de1b;
 //! 4. a reserved parameter, if there is room.
 //!
 //! A parameter with its default value is left out.
