@@ -15,13 +15,15 @@ help:
 	@echo 'make setup        everything a bare Debian machine needs, once (root; below 8 minutes)'
 	@echo 'make              the module and the userspace'
 	@echo 'make demo         a QUIC socket on the stock kernel in a VM, from nothing'
-	@echo 'make check        all tests, from nothing: check-host, check-vm, check-debug'
-	@echo 'make vm           a shell in the VM, with the module at hand'
+	@echo 'make check        all tests, from nothing (root): check-host, check-vm, check-debug'
+	@echo 'make vm           a shell in the VM, with the module loaded'
 	@echo 'make install      the module and its header, on a machine with a Rust-enabled kernel'
+	@echo 'make uninstall    removes what make install has put there'
 	@echo 'make clean        remove what was built here (not the cache)'
 	@echo
 	@echo 'KDIR=DIR          build for the kernel prepared in DIR; else for the running one if it'
 	@echo '                  has Rust metadata, else for the stock kernel of make setup'
+	@echo 'DESTDIR=DIR       where to install instead of /, for packagers; PREFIX=DIR [/usr]'
 	@echo 'QUIC_CACHE=DIR    where make setup keeps what is costly [~/.cache/quic]'
 
 all: module userspace
