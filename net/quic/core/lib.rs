@@ -27,14 +27,17 @@
     )
 )]
 
+pub mod ack;
 pub mod alpn;
 pub mod bytes;
 pub mod cid;
 pub mod client_hello;
 pub mod crypto;
+pub mod ecn;
 pub mod error;
 pub mod frame;
 pub mod packet;
+pub mod received;
 pub mod role;
 pub mod stream_id;
 #[cfg(test)]
