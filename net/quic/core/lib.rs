@@ -27,15 +27,25 @@
     )
 )]
 
+pub mod ack;
 pub mod alpn;
 pub mod bytes;
 pub mod cid;
 pub mod client_hello;
+pub mod congestion;
 pub mod crypto;
+pub mod ecn;
 pub mod error;
 pub mod frame;
+pub mod loss;
+pub mod pacing;
 pub mod packet;
+pub mod pmtud;
+pub mod rate;
+pub mod received;
 pub mod role;
+pub mod rtt;
+pub mod sent;
 pub mod stream_id;
 #[cfg(test)]
 mod testing;
