@@ -28,13 +28,19 @@
 )]
 
 pub mod alpn;
+mod array;
 pub mod bytes;
+pub mod chunk;
 pub mod cid;
 pub mod client_hello;
 pub mod crypto;
 pub mod error;
+pub mod flow;
 pub mod frame;
+pub mod offset;
 pub mod packet;
+mod pool;
+mod range_set;
 pub mod role;
 pub mod stream_id;
 #[cfg(test)]
