@@ -42,6 +42,8 @@ pub mod packet;
 mod pool;
 mod range_set;
 pub mod role;
+pub mod sent_frame;
+pub mod stream;
 pub mod stream_id;
 #[cfg(test)]
 mod testing;
