@@ -34,6 +34,8 @@ pub mod chunk;
 pub mod cid;
 pub mod client_hello;
 pub mod crypto;
+pub mod crypto_stream;
+pub mod datagram;
 pub mod error;
 pub mod flow;
 pub mod frame;
