@@ -32,6 +32,7 @@ mod array;
 pub mod bytes;
 pub mod chunk;
 pub mod cid;
+pub mod cid_set;
 pub mod client_hello;
 pub mod crypto;
 pub mod crypto_stream;
