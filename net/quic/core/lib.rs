@@ -29,23 +29,35 @@
 
 pub mod ack;
 pub mod alpn;
+mod array;
 pub mod bytes;
+pub mod chunk;
 pub mod cid;
+pub mod cid_set;
 pub mod client_hello;
 pub mod congestion;
+pub mod connection;
 pub mod crypto;
+pub mod crypto_stream;
+pub mod datagram;
 pub mod ecn;
 pub mod error;
+pub mod flow;
 pub mod frame;
 pub mod loss;
+pub mod offset;
 pub mod pacing;
 pub mod packet;
 pub mod pmtud;
+mod pool;
+mod range_set;
 pub mod rate;
 pub mod received;
 pub mod role;
 pub mod rtt;
 pub mod sent;
+pub mod sent_frame;
+pub mod stream;
 pub mod stream_id;
 #[cfg(test)]
 mod testing;
