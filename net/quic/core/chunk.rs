@@ -109,6 +109,24 @@ pub(crate) mod testing {
         }
     }
 
+    impl Chunk for Vec<u8> {
+        fn len(&self) -> usize {
+            self.len()
+        }
+
+        fn truesize(&self) -> usize {
+            self.capacity()
+        }
+
+        fn advance(&mut self, len: usize) {
+            self.drain(..len.min(self.len()));
+        }
+
+        fn truncate(&mut self, len: usize) {
+            self.truncate(len);
+        }
+    }
+
     /// Bytes in which no two nearby positions, and no two streams, look alike.
     pub(crate) fn pattern(seed: u64, offset: u64, len: usize) -> Vec<u8> {
         (offset..offset + len as u64)

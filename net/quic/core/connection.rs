@@ -57,7 +57,7 @@ pub use receive::Arrival;
 pub use tls::{SecretError, UpdateError};
 pub use transmit::Batch;
 
-use crate::ack::Receiver;
+use crate::ack::{AckTiming, Receiver};
 use crate::cid::ConnectionId;
 use crate::cid_set::{LocalCids, RemoteCids};
 use crate::crypto_stream::CryptoStream;
@@ -70,6 +70,7 @@ use crate::role::Role;
 use crate::stream::Streams;
 use crate::time::{Duration, Instant};
 use crate::transport_parameters::TransportParameters;
+use crate::varint::VarInt;
 use crate::version::{SupportedVersion, VersionInformation};
 use body::{Body, Delivery, Reporter, Space};
 use close::Closing;
@@ -266,13 +267,8 @@ impl<E: Environment> Connection<E> {
             cx.env.random(bytes);
         }
         let [seed, bits] = random.map(u64::from_le_bytes);
-        let headers = match addresses.remote.is_ipv4() {
-            true => 28,
-            false => 48,
-        };
-        let payload = config.interface_mtu.saturating_sub(headers);
-        let mut recovery = PathRecovery::new(&config.path(payload, seed, cx.now), cx.flags)?;
-        recovery.set_max_pacing_rate(config.max_pacing_rate);
+        let payload = config.max_udp_payload(&addresses, &TransportParameters::default());
+        let recovery = config.path(cx, payload, seed)?;
         let limit = config.parameters.active_connection_id_limit.get();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let delay = Duration::from_millis(u64::from(config.parameters.max_ack_delay));
@@ -311,7 +307,7 @@ impl<E: Environment> Connection<E> {
                 new_token: KVec::new(),
                 new_token_delivery: Delivery::No,
                 ack_frequency: Delivery::No,
-                ack_frequency_sequence: 0,
+                ack_frequency_sequence: VarInt::ZERO,
             },
             timers: Timers::new(),
             closing: Closing::default(),
@@ -377,7 +373,7 @@ impl<E: Environment> Connection<E> {
                 next = next.min(at);
             }
             for space in &self.body.spaces {
-                if let Some(at) = space.receiver.deadline() {
+                if let AckTiming::At(at) = space.receiver.timing(Instant::from_nanos(0)) {
                     next = next.min(at);
                 }
             }
@@ -559,7 +555,8 @@ impl<E: Environment> Connection<E> {
             return false;
         }
         if self.ack_frequency_request.is_some() {
-            self.body.ack_frequency_sequence = self.body.ack_frequency_sequence.saturating_add(1);
+            let next = self.body.ack_frequency_sequence.get().saturating_add(1);
+            self.body.ack_frequency_sequence = VarInt::saturating(next);
         }
         self.ack_frequency_request = Some(request);
         self.body.ack_frequency = Delivery::Due;

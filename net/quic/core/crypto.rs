@@ -81,6 +81,14 @@ pub struct Part<'a, C> {
     pub len: usize,
 }
 
+impl<C> Clone for Part<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Part<'_, C> {}
+
 /// An AEAD with its key, for packet protection (RFC 9001 §5.3).
 ///
 /// Everywhere, `payload` is the text followed by [`TAG_LEN`] bytes for the tag, and lies in memory

@@ -78,6 +78,11 @@ impl List {
         tail: Slot::NONE,
     };
 
+    /// The queue whose first and last values are at those places.
+    pub(crate) const fn between(head: Slot, tail: Slot) -> Self {
+        Self { head, tail }
+    }
+
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.is_none()

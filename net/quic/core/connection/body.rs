@@ -16,6 +16,7 @@ use crate::packet::{PacketNumber, PacketNumberSpace};
 use crate::sent::{SentFlags, SentPacket};
 use crate::sent_frame::SentFrame;
 use crate::stream::Streams;
+use crate::varint::VarInt;
 use kernel::alloc::{Flags, KVec};
 
 /// A packet number space, without its keys.
@@ -73,7 +74,7 @@ pub(super) struct Body<E: Environment> {
     pub(super) new_token_delivery: Delivery,
     /// An ACK_FREQUENCY frame, of which only the last one counts.
     pub(super) ack_frequency: Delivery,
-    pub(super) ack_frequency_sequence: u64,
+    pub(super) ack_frequency_sequence: VarInt,
 }
 
 impl<E: Environment> Body<E> {

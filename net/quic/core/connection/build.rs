@@ -18,7 +18,7 @@ use crate::crypto::{Part, TAG_LEN};
 use crate::crypto_stream::CryptoFrame;
 use crate::ecn::EcnCodepoint;
 use crate::frame::{
-    emit_ack, AckFrequency, CryptoHeader, DatagramHeader, Frame, NewConnectionId, StreamHeader,
+    AckFrequency, Frame,
 };
 use crate::packet::{
     Header, LongPacketType, PacketNumber, PacketNumberSpace, PacketType, UnsealedPacket,
@@ -26,7 +26,6 @@ use crate::packet::{
 use crate::sent::{SentFlags, SentPacket};
 use crate::sent_frame::SentFrame;
 use crate::stream::{Piece, StreamFrame};
-use crate::varint::VarInt;
 
 /// The most frames of a packet that are remembered.
 pub(super) const MAX_FRAMES: u32 = 32;
@@ -208,6 +207,24 @@ impl<E: Environment> Connection<E> {
         written
     }
 
+    /// Writes a frame that was polled for the room there is, and remembers it. Should it not fit
+    /// after all, it is sent again.
+    fn write_noted(
+        &mut self,
+        cx: &Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+        frame: &Frame<'_>,
+    ) {
+        let Some(record) = SentFrame::of(frame) else {
+            return;
+        };
+        match self.write_frame(writer, draft, frame) {
+            true => self.note(draft, record),
+            false => self.body.frame_lost(draft.space, &record, cx.flags),
+        }
+    }
+
     /// Remembers that `frame` is in the packet.
     #[inline]
     fn note(&mut self, draft: &mut Draft<E::Tx>, frame: SentFrame) {
@@ -270,8 +287,7 @@ impl<E: Environment> Connection<E> {
             return;
         }
         let exponent = self.config.parameters.ack_delay_exponent;
-        let delay = VarInt::saturating(receiver.ack_delay(cx.now, exponent));
-        draft.has_ack = emit_ack(writer, delay, receiver.ecn_counts(), receiver.ranges()).is_ok();
+        draft.has_ack = receiver.emit(writer, cx.now, exponent).is_ok();
     }
 
     fn write_crypto_frames(
@@ -286,10 +302,7 @@ impl<E: Environment> Connection<E> {
                 return;
             };
             let parts = count(crypto.pieces(&frame));
-            let header = CryptoHeader {
-                offset: frame.offset.varint(),
-                length: VarInt::saturating(crate::offset::bytes(frame.len)),
-            };
+            let header = frame.header();
             let record = frame.record();
             let at = header
                 .emit(writer)
@@ -330,28 +343,17 @@ impl<E: Environment> Connection<E> {
             self.note(draft, SentFrame::HandshakeDone);
         }
         while draft.frames < MAX_FRAMES / 2 {
-            let Some(issued) = self.body.local_cids.poll(writer.remaining()) else {
+            let (room, env) = (writer.remaining(), &*cx.env);
+            let Some(frame) = self.body.local_cids.poll(room, |cid| env.reset_token(cid)) else {
                 break;
             };
-            let frame = Frame::NewConnectionId(NewConnectionId {
-                sequence: VarInt::from_u32(issued.sequence),
-                retire_prior_to: VarInt::from_u32(issued.retire_prior_to),
-                connection_id: issued.cid,
-                stateless_reset_token: cx.env.reset_token(&issued.cid),
-            });
-            match self.write_frame(writer, draft, &frame) {
-                true => self.note(draft, issued.record()),
-                false => self.body.local_cids.on_lost(issued.sequence),
-            }
+            self.write_noted(cx, writer, draft, &frame);
         }
         while draft.frames < MAX_FRAMES / 2 {
-            let Some(sequence) = self.body.remote_cids.poll_retire(writer.remaining()) else {
+            let Some(frame) = self.body.remote_cids.poll(writer.remaining()) else {
                 break;
             };
-            match self.write_frame(writer, draft, &Frame::RetireConnectionId { sequence }) {
-                true => self.note(draft, SentFrame::RetireConnectionId { sequence }),
-                false => self.body.remote_cids.on_lost(sequence),
-            }
+            self.write_noted(cx, writer, draft, &frame);
         }
         if self.body.new_token_delivery.is_due() {
             let token = core::mem::take(&mut self.body.new_token);
@@ -378,7 +380,7 @@ impl<E: Environment> Connection<E> {
     fn ack_frequency_frame(&self) -> Option<AckFrequency> {
         let request = self.ack_frequency_request?;
         Some(AckFrequency {
-            sequence: VarInt::saturating(self.body.ack_frequency_sequence),
+            sequence: self.body.ack_frequency_sequence,
             ..request
         })
     }
@@ -393,25 +395,19 @@ impl<E: Environment> Connection<E> {
     ) {
         if self.body.streams.has_control() {
             while draft.frames < MAX_FRAMES / 2 {
-                let Some(control) = self.body.streams.poll_control(writer.remaining()) else {
+                let Some(frame) = self.body.streams.poll_control(writer.remaining()) else {
                     break;
                 };
-                let record = control.record();
-                match self.write_frame(writer, draft, &control.frame()) {
-                    true => self.note(draft, record),
-                    false => self.body.streams.on_lost(&record, cx.flags),
-                }
+                self.write_noted(cx, writer, draft, &frame);
             }
         }
         while draft.has_room() {
             let empty = draft.packet.is_empty(writer);
-            let Some(data) = self.body.datagrams_out.poll(writer.remaining(), empty) else {
+            let polled = self.body.datagrams_out.poll(writer.remaining(), empty);
+            let Some((header, data)) = polled else {
                 break;
             };
             let len = data.len();
-            let header = DatagramHeader {
-                length: VarInt::try_from(len).ok(),
-            };
             // It fits, for it was polled for this room. A datagram may be lost (RFC 9221 §5).
             let at = header
                 .emit(writer)
@@ -431,12 +427,7 @@ impl<E: Environment> Connection<E> {
                 break;
             };
             let parts = self.limit_parts(cx, &mut frame, MAX_PARTS.saturating_sub(draft.parts));
-            let header = StreamHeader {
-                id: frame.id,
-                offset: frame.offset.varint(),
-                fin: frame.fin,
-                length: Some(VarInt::saturating(crate::offset::bytes(frame.len))),
-            };
+            let header = frame.header();
             let record = frame.record();
             let at = header
                 .emit(writer)

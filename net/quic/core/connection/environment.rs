@@ -56,8 +56,8 @@ pub trait ReceiveBuffer {
     /// What refers to a part of it.
     type Chunk;
 
-    /// A reference to `range` of the datagram, which has been decrypted.
-    fn chunk(&mut self, range: Range<usize>) -> Result<Self::Chunk, AllocError>;
+    /// A reference to `range` of the datagram, which has been decrypted: `bytes` are there now.
+    fn chunk(&mut self, range: Range<usize>, bytes: &[u8]) -> Result<Self::Chunk, AllocError>;
 
     /// `range` of the datagram is a packet for which the keys are missing yet. It can be passed to
     /// the connection again, as a datagram of its own, when they are there; how many are kept is

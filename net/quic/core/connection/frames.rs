@@ -5,7 +5,6 @@
 use super::body::Reporter;
 use super::receive::PacketContext;
 use super::{CloseReason, Connection, Context, Environment, Event, ReceiveBuffer};
-use crate::ack::decode_ack_delay;
 use crate::cid::ConnectionId;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{
@@ -13,7 +12,6 @@ use crate::frame::{
     Payload, Stream,
 };
 use crate::loss::AckInfo;
-use crate::offset::Offset;
 use crate::packet::PacketType;
 use crate::role::Role;
 use crate::stream::FrameError;
@@ -50,10 +48,8 @@ impl<E: Environment> Connection<E> {
         let data = chunk(packet, &frame.data, buffer)?;
         let Context { env, flags, .. } = cx;
         self.body.streams.on_stream(
-            frame.id,
-            Offset::from(frame.offset),
+            frame,
             data,
-            frame.fin,
             *flags,
             &mut |event| env.event(Event::Stream(event)),
         )
@@ -73,10 +69,7 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake | PacketType::ZeroRtt => 3,
             PacketType::OneRtt => self.peer_parameters().ack_delay_exponent,
         };
-        let info = AckInfo {
-            ack_delay: decode_ack_delay(frame.delay.get(), exponent),
-            ecn: frame.ecn,
-        };
+        let info = AckInfo::new(frame, exponent);
         let mut reporter = Reporter {
             body: &mut self.body,
             env: &mut *cx.env,
@@ -152,13 +145,9 @@ impl<E: Environment> Connection<E> {
                 directionality,
                 maximum,
             } => streams.on_max_streams(directionality, maximum, events),
-            // It is up to the application to read, and so to raise the limit.
-            Frame::DataBlocked { .. } => {}
+            // It is up to the application to read, and so to raise the limits.
+            Frame::DataBlocked { .. } | Frame::StreamsBlocked { .. } => {}
             Frame::StreamDataBlocked { id, .. } => streams.on_stream_data_blocked(id, flags)?,
-            Frame::StreamsBlocked {
-                directionality,
-                maximum,
-            } => streams.on_streams_blocked(directionality, maximum)?,
             Frame::NewConnectionId(frame) => self.on_new_connection_id(cx, &frame)?,
             Frame::RetireConnectionId { sequence } => {
                 self.on_retire_connection_id(cx, sequence, packet)?;
@@ -193,11 +182,8 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), FrameError> {
         let space = packet.packet_type.space();
         let data = chunk(packet, &frame.data, buffer)?;
-        let more = self.body.space_mut(space).crypto.on_crypto(
-            Offset::from(frame.offset),
-            data,
-            cx.flags,
-        )?;
+        let crypto = &mut self.body.space_mut(space).crypto;
+        let more = crypto.on_crypto(frame, data, cx.flags)?;
         if more {
             cx.env.event(Event::Crypto { space });
         }
@@ -281,7 +267,9 @@ fn chunk<B: ReceiveBuffer>(
 ) -> Result<B::Chunk, FrameError> {
     let start = packet.payload_at.saturating_add(data.offset);
     let end = start.saturating_add(data.bytes.len());
-    buffer.chunk(start..end).map_err(FrameError::from)
+    buffer
+        .chunk(start..end, data.bytes)
+        .map_err(FrameError::from)
 }
 
 pub(super) fn violation(frame_type: FrameType, reason: &'static str) -> TransportError {

@@ -25,7 +25,7 @@ use crate::packet::{
 };
 use crate::role::Role;
 use crate::version::SupportedVersion;
-use core::mem::swap;
+use core::mem::{replace, swap};
 
 /// What protects the packets of one direction at one level.
 pub(super) struct Direction<P: CryptoProvider> {
@@ -59,6 +59,9 @@ enum Spare {
 pub(super) struct Keys<P: CryptoProvider> {
     pub(super) initial: Level<P>,
     pub(super) handshake: Level<P>,
+    /// A server that goes on in another version receives Initial packets of the version that the
+    /// client began with, until the client has noticed.
+    original: Option<Direction<P>>,
     /// A client sends with them, a server receives.
     pub(super) zero_rtt: Option<Direction<P>>,
     rx: Option<Phased<P>>,
@@ -128,6 +131,7 @@ impl<P: CryptoProvider> Keys<P> {
         Self {
             initial: Level::NONE,
             handshake: Level::NONE,
+            original: None,
             zero_rtt: None,
             rx: None,
             tx: None,
@@ -160,6 +164,49 @@ impl<P: CryptoProvider> Keys<P> {
             tx: Some(Direction::new(provider, &tx, KeyUse::Initial)?),
         };
         Ok(())
+    }
+
+    /// Initial packets are of another version from now on. Returns the keys from before.
+    // RFC 9369 §4.1: the server uses the original version to receive, and the negotiated version
+    // to send; the client switches when it learns that version.
+    pub(super) fn change_version(
+        &mut self,
+        provider: &P,
+        role: Role,
+        version: SupportedVersion,
+        dcid: &ConnectionId,
+    ) -> Result<Level<P>, CryptoError> {
+        let before = replace(&mut self.initial, Level::NONE);
+        match self.set_initial(provider, role, version, dcid) {
+            Ok(()) => Ok(before),
+            Err(error) => {
+                self.initial = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// The version stays as it was.
+    pub(super) fn restore_version(&mut self, before: Level<P>) {
+        self.initial = before;
+    }
+
+    /// Keeps what is needed to receive Initial packets of the version before.
+    pub(super) fn keep_original(&mut self, before: Level<P>) {
+        self.original = before.rx;
+    }
+
+    /// Opens an Initial packet of the version that the client began with.
+    pub(super) fn open_original<'a>(
+        &mut self,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let keys = self.original.as_mut().ok_or(Discard::CryptoFailed)?;
+        let opened = packet
+            .unprotect_header(&keys.header, largest)?
+            .open(&mut keys.packet)?;
+        Ok((opened, PhaseChange::None))
     }
 
     /// TLS has a secret for `packet_type`, with which we send, or else receive.
@@ -217,7 +264,10 @@ impl<P: CryptoProvider> Keys<P> {
     /// The keys of a space are not needed any more.
     pub(super) fn discard(&mut self, space: PacketNumberSpace) {
         match space {
-            PacketNumberSpace::Initial => self.initial = Level::NONE,
+            PacketNumberSpace::Initial => {
+                self.initial = Level::NONE;
+                self.original = None;
+            }
             PacketNumberSpace::Handshake => self.handshake = Level::NONE,
             PacketNumberSpace::ApplicationData => {
                 self.zero_rtt = None;

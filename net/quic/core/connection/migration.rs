@@ -265,25 +265,8 @@ impl<E: Environment> Connection<E> {
         addresses: &Addresses,
     ) -> Option<PathRecovery> {
         let seed = self.random_u64(cx);
-        let config = self
-            .config
-            .path(self.interface_payload(addresses), seed, cx.now);
-        let mut recovery = PathRecovery::new(&config, cx.flags).ok()?;
-        recovery.set_max_pacing_rate(self.config.max_pacing_rate);
-        Some(recovery)
-    }
-
-    /// The largest UDP payload that the interface of a path and the peer take.
-    fn interface_payload(&self, addresses: &Addresses) -> u16 {
-        /// IP and UDP headers.
-        const V4: u16 = 28;
-        const V6: u16 = 48;
-        let headers = match addresses.remote {
-            SocketAddr::V4(_) => V4,
-            SocketAddr::V6(_) => V6,
-        };
-        let peer = u16::try_from(self.peer.max_udp_payload_size.get()).unwrap_or(u16::MAX);
-        self.config.interface_mtu.saturating_sub(headers).min(peer)
+        let limit = self.config.max_udp_payload(addresses, &self.peer);
+        self.config.path(cx, limit, seed).ok()
     }
 
     /// How long a path may take to be validated.

@@ -16,7 +16,6 @@
 //! ```
 
 use super::body::{Delivery, Reporter};
-use super::config::limits;
 use super::timers::Timer;
 use super::{Connection, Context, Environment, Event};
 use crate::crypto::{CipherSuite, TrafficSecret};
@@ -25,6 +24,7 @@ use crate::packet::{
     OpenError, OpenedPacket, PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket,
 };
 use crate::role::Role;
+use crate::stream::StreamLimits;
 use crate::transport_parameters::{HandshakeConnectionIds, TransportParameters};
 use crate::version::negotiation::{check_client, select_compatible, ClientNegotiation};
 use crate::version::SupportedVersion;
@@ -192,14 +192,14 @@ impl<E: Environment> Connection<E> {
             let added = self
                 .body
                 .remote_cids
-                .add_preferred(preferred.connection_id, preferred.stateless_reset_token, cx.flags);
+                .add_preferred(preferred, cx.flags);
             // Without memory there is no moving.
             self.has_preferred = added.is_ok();
         }
         self.recovery.set_max_ack_delay(self.peer_max_ack_delay());
-        let limit = u16::try_from(parameters.max_udp_payload_size.get()).unwrap_or(u16::MAX);
         for path in self.paths.iter_mut() {
-            path.recovery.set_max_udp_payload(limit, cx.now);
+            let limit = self.config.max_udp_payload(&path.addresses, parameters);
+            path.recovery.set_max_udp_payload(limit);
         }
         self.keys.unencrypted =
             parameters.disable_1rtt_encryption && self.config.parameters.disable_1rtt_encryption;
@@ -229,14 +229,12 @@ impl<E: Environment> Connection<E> {
         }
         let version = select_compatible(self.config.versions, self.version, information.as_ref());
         if version != self.version {
-            self.keys
-                .change_version(
-                    cx.env.crypto(),
-                    self.role,
-                    version,
-                    &self.initial_keys_dcid(),
-                )
+            let dcid = self.initial_keys_dcid();
+            let before = self
+                .keys
+                .change_version(cx.env.crypto(), self.role, version, &dcid)
                 .map_err(|_| internal("no keys for the negotiated version"))?;
+            self.keys.keep_original(before);
             self.version = version;
             cx.env.event(Event::VersionChanged(version));
         }
@@ -296,7 +294,9 @@ impl<E: Environment> Connection<E> {
 
     /// What the peer allows has become known.
     fn apply_limits(&mut self) {
-        self.body.streams.set_peer_limits(&limits(&self.peer));
+        self.body
+            .streams
+            .set_peer_limits(&StreamLimits::from(&self.peer));
         self.body
             .datagrams_out
             .set_peer_limit(self.peer.max_datagram_frame_size);
@@ -323,7 +323,7 @@ impl<E: Environment> Connection<E> {
             .on_zero_rtt_rejected(cx.now, &mut self.paths, &mut reporter);
         self.body
             .streams
-            .on_early_data_rejected(&limits(&self.peer));
+            .on_early_data_rejected(&StreamLimits::from(&self.peer));
     }
 
     /// TLS is done: it has sent its Finished message, and has verified that of the peer.

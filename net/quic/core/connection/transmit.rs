@@ -123,6 +123,7 @@ impl<E: Environment> Connection<E> {
             .map(|packet_type| self.wants(packet_type, cx, self.paths.active_id()))
             .max()
             .unwrap_or(Want::Nothing);
+        let probes = self.probes();
         let active = self.paths.active_mut()?;
         // A datagram must not be begun that cannot be finished.
         if active.amplification_room() < u64::from(crate::pmtud::BASE) {
@@ -137,9 +138,8 @@ impl<E: Environment> Connection<E> {
                 Want::Nothing | Want::Data => None,
             };
         }
-        let probes = self.probes();
         if probes > 0 {
-            let budget = u64::from(active_size(active)).saturating_mul(u64::from(probes));
+            let budget = u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
             return self.batch(
                 Kind::Data { ack_only: false },
                 path,
@@ -169,7 +169,7 @@ impl<E: Environment> Connection<E> {
                 .flatten();
         }
         if self.confirmed {
-            if let Some(size) = active.recovery.mtu_probe(cx.now, budget) {
+            if let Some(size) = active.recovery.mtu_probe(cx.now) {
                 let mut batch = self.batch(Kind::MtuProbe, path, u64::MAX, 1)?;
                 batch.segment_size = usize::from(size);
                 batch.is_mtu_probe = true;
@@ -440,10 +440,6 @@ impl<E: Environment> Connection<E> {
             self.close_with(cx, super::keys::limit_reached("no more packets with these keys"));
         }
     }
-}
-
-fn active_size(path: &super::path::Path) -> u16 {
-    path.recovery.max_datagram_size()
 }
 
 const fn space_bit(space: PacketNumberSpace) -> u8 {

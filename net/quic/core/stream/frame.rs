@@ -41,6 +41,20 @@ impl StreamFrame {
         }
     }
 
+    /// Shortens the frame to its first `len` bytes: returns the record of the rest.
+    pub(crate) fn split_off(&mut self, len: usize) -> SentFrame {
+        let rest = Self {
+            id: self.id,
+            offset: self.offset + len,
+            len: self.len.saturating_sub(len),
+            fin: self.fin,
+            at: self.at,
+        };
+        self.len = self.len.min(len);
+        self.fin = false;
+        rest.record()
+    }
+
     /// What is written before the data.
     #[inline]
     pub fn header(&self) -> StreamHeader {
