@@ -419,10 +419,10 @@ impl Paths for TwoPaths {
     }
 }
 
+type Told = dyn FnMut(PacketNumberSpace, PacketNumber, &SentPacket<Content>, bool);
+
 /// The streams, which hear what becomes of their packets.
-pub struct Streams(
-    pub &'static mut dyn FnMut(PacketNumberSpace, PacketNumber, &SentPacket<Content>, bool),
-);
+pub struct Streams(pub &'static mut Told);
 
 impl Fates<Content> for Streams {
     fn on_acked(
