@@ -12,7 +12,8 @@
 #![no_std]
 #![allow(missing_docs, clippy::too_many_arguments)]
 
-use kernel::alloc::Flags;
+use kernel::alloc::{AllocError, Flags};
+use quic_core::ack::{decode_ack_delay, AckTiming, Receiver};
 use quic_core::bytes::{Full, Reader, Writer};
 use quic_core::cid::{ConnectionId, StatelessResetToken};
 use quic_core::client_hello::{ClientHello, ClientHelloError, ClientHelloReader};
@@ -20,14 +21,23 @@ use quic_core::crypto::{
     AeadError, CipherSuite, CryptoError, CryptoProvider, HashAlgorithm, HeaderKey, InitialSecrets,
     KeyUse, Nonce, PacketKey, PacketProtection, Part, TrafficSecret,
 };
+use quic_core::ecn::EcnCodepoint;
 use quic_core::error::TransportError;
-use quic_core::frame::{emit_ack, AckRange, EcnCounts, Frame, FrameRules, Frames, StreamHeader};
+use quic_core::frame::{
+    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames, StreamHeader,
+};
+use quic_core::loss::path::{PathConfig, PathRecovery, SendAllowance, SendLimit};
+use quic_core::loss::{AckInfo, Fates, Outcome, Paths, Recovery, Timeout};
 use quic_core::packet::{
     stateless_reset, Datagram, Discard, FixedBit, Header, InvariantHeader, OpenError, Packet,
-    PacketNumber, PacketType, ProtectedPacket, Retry, SealError, VersionNegotiation,
+    PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket, Retry, SealError,
+    VersionNegotiation,
 };
+use quic_core::rate::Rate;
+use quic_core::received::ReceivedPackets;
 use quic_core::role::Role;
-use quic_core::time::Instant;
+use quic_core::sent::{SentFlags, SentPacket};
+use quic_core::time::{Duration, Instant};
 use quic_core::token::{Client, Lifetimes, TokenKey, Validation};
 use quic_core::transport_parameters::{HandshakeConnectionIds, TransportParameters};
 use quic_core::varint::VarInt;
@@ -387,4 +397,197 @@ pub fn probe_reader(bytes: &[u8], packet_type: PacketType) -> usize {
         packet_type.space(),
     );
     reader.remaining()
+}
+
+/// What was in a packet: a piece of a stream, or an index.
+pub type Content = [u64; 3];
+
+pub struct TwoPaths(PathRecovery, PathRecovery);
+
+impl Paths for TwoPaths {
+    fn path(&mut self, index: u8) -> Option<&mut PathRecovery> {
+        match index {
+            0 => Some(&mut self.0),
+            1 => Some(&mut self.1),
+            _ => None,
+        }
+    }
+
+    fn for_each(&mut self, mut visit: impl FnMut(u8, &mut PathRecovery)) {
+        visit(0, &mut self.0);
+        visit(1, &mut self.1);
+    }
+}
+
+type Told = dyn FnMut(PacketNumberSpace, PacketNumber, &SentPacket<Content>, bool);
+
+/// The streams, which hear what becomes of their packets.
+pub struct Streams(pub &'static mut Told);
+
+impl Fates<Content> for Streams {
+    fn on_acked(
+        &mut self,
+        space: PacketNumberSpace,
+        pn: PacketNumber,
+        packet: &SentPacket<Content>,
+    ) {
+        (self.0)(space, pn, packet, packet.is_lost());
+    }
+
+    fn on_lost(
+        &mut self,
+        space: PacketNumberSpace,
+        pn: PacketNumber,
+        packet: &SentPacket<Content>,
+    ) {
+        (self.0)(space, pn, packet, packet.is_ack_eliciting());
+    }
+}
+
+#[no_mangle]
+pub fn probe_send(
+    recovery: &mut Recovery<Content>,
+    space: PacketNumberSpace,
+    path: u8,
+    flags: SentFlags,
+    contents: &[(u16, Content)],
+    random: u64,
+    now: Instant,
+    paths: &mut TwoPaths,
+    alloc: Flags,
+) -> Result<Option<PacketNumber>, AllocError> {
+    recovery.reserve(space, contents.len(), alloc)?;
+    for (size, content) in contents {
+        let Some(pn) = recovery.next_packet_number(space, || random) else {
+            return Ok(None);
+        };
+        let packet = SentPacket::new(now, *size, path, flags, *content);
+        recovery.on_packet_sent(space, pn, packet, paths, alloc)?;
+    }
+    recovery.on_batch_sent(space, now, paths);
+    Ok(recovery.largest_acked(space))
+}
+
+#[no_mangle]
+pub fn probe_ack(
+    recovery: &mut Recovery<Content>,
+    frame: &Ack<'_>,
+    exponent: u8,
+    space: PacketNumberSpace,
+    now: Instant,
+    paths: &mut TwoPaths,
+    streams: &mut Streams,
+) -> Result<Outcome, TransportError> {
+    let info = AckInfo::new(frame, exponent);
+    recovery.on_ack_received(space, &info, frame.ranges(), now, paths, streams)
+}
+
+#[no_mangle]
+pub fn probe_timeout(
+    recovery: &mut Recovery<Content>,
+    now: Instant,
+    paths: &mut TwoPaths,
+    streams: &mut Streams,
+    visit: &mut dyn FnMut(PacketNumber, &SentPacket<Content>),
+) -> Option<Instant> {
+    if let Timeout::Probe { space, .. } = recovery.on_loss_detection_timeout(now, paths, streams) {
+        if recovery.has_ack_eliciting_in_flight(space) {
+            recovery
+                .outstanding(space)
+                .for_each(|(pn, packet)| visit(pn, packet));
+        }
+    }
+    recovery.loss_detection_timer()
+}
+
+#[no_mangle]
+pub fn probe_handshake(
+    recovery: &mut Recovery<Content>,
+    space: PacketNumberSpace,
+    delay: Duration,
+    index: u8,
+    now: Instant,
+    paths: &mut TwoPaths,
+    streams: &mut Streams,
+) -> Duration {
+    recovery.skip_packet_numbers(space, delay.as_nanos());
+    recovery.set_max_ack_delay(delay);
+    recovery.set_has_handshake_keys();
+    recovery.set_handshake_confirmed();
+    recovery.set_amplification_limited(recovery.pto_count() > index);
+    recovery.set_active_path(index);
+    recovery.on_retry(now, paths, streams);
+    recovery.on_zero_rtt_rejected(now, paths, streams);
+    recovery.on_space_discarded(space, now, paths);
+    recovery.set_loss_detection_timer(now, paths);
+    recovery.trim();
+    recovery.pto(paths)
+}
+
+#[no_mangle]
+pub fn probe_new_recovery(role: Role) -> Recovery<Content> {
+    Recovery::new(role)
+}
+
+#[no_mangle]
+pub fn probe_path(
+    path: &mut PathRecovery,
+    config: &PathConfig,
+    now: Instant,
+    size: u16,
+    rate: u64,
+    limit: SendLimit,
+    alloc: Flags,
+) -> Result<SendAllowance, AllocError> {
+    path.set_algorithm(config.algorithm, config, alloc)?;
+    path.set_max_pacing_rate(Rate::from_bytes_per_second(rate));
+    let _ = (
+        path.mtu_probe(now),
+        path.set_max_udp_payload(size),
+        path.set_max_datagram_size(size),
+        path.on_packet_too_big(size, now),
+        path.pacing_rate().map(Rate::as_bytes_per_second),
+    );
+    path.on_send_stopped(limit);
+    path.trim();
+    Ok(path.send_allowance(now))
+}
+
+#[no_mangle]
+pub fn probe_receiver(
+    receiver: &mut Receiver,
+    pn: PacketNumber,
+    tos: u8,
+    frequency: &AckFrequency,
+    writer: &mut Writer<'_>,
+    now: Instant,
+    alloc: Flags,
+) -> Result<Option<Duration>, Full> {
+    if receiver.is_duplicate(pn) {
+        receiver.on_ack_lost(pn);
+        receiver.on_ack_acked(pn);
+        return Ok(None);
+    }
+    receiver.on_ack_frequency(frequency);
+    receiver.on_immediate_ack();
+    receiver.on_packet_received(pn, tos > 4, EcnCodepoint::from_tos(tos), now, alloc);
+    if receiver.timing(now) == AckTiming::Now {
+        receiver.emit(writer, now, tos)?;
+        receiver.on_ack_sent(pn, receiver.wants_ping());
+    }
+    Ok(Some(decode_ack_delay(receiver.ack_delay(now, tos), tos)))
+}
+
+#[no_mangle]
+pub fn probe_received(
+    received: &mut ReceivedPackets,
+    from: PacketNumber,
+    to: PacketNumber,
+    alloc: Flags,
+    visit: &mut dyn FnMut(AckRange),
+) -> Option<PacketNumber> {
+    received.insert(from, alloc);
+    received.descending().for_each(visit);
+    received.forget_below(to);
+    received.first_missing(from, to)
 }

@@ -7,14 +7,64 @@
 //! connection owns and lends as [`Paths`]. What packets contained is the connection's too: it hears
 //! of acknowledged and lost packets through [`Fates`].
 //!
-//! | the connection | calls |
-//! |---|---|
-//! | builds a batch | [`Recovery::reserve`], [`Recovery::next_packet_number`], [`Recovery::on_packet_sent`] for each packet, [`Recovery::on_batch_sent`] |
-//! | receives an ACK frame | [`Recovery::on_ack_received`] |
-//! | has no more to do until | [`Recovery::loss_detection_timer`] |
-//! | finds that time passed | [`Recovery::on_loss_detection_timeout`] |
-//! | discards keys, gets a Retry, has 0-RTT rejected | [`Recovery::on_space_discarded`], [`Recovery::on_retry`], [`Recovery::on_zero_rtt_rejected`] |
-//! | makes progress in the handshake | the `set_` functions, then [`Recovery::set_loss_detection_timer`] |
+//! # How a connection uses this
+//!
+//! It owns a [`Recovery`], a [`Receiver`](crate::ack::Receiver) for each packet number space, and a
+//! [`PathRecovery`] for each path.
+//!
+//! **To send**, in the space that a packet belongs to:
+//!
+//! 1. [`PathRecovery::send_allowance`] tells how many bytes may leave now, or when. Packets with
+//!    only an ACK frame and PTO probes do not ask; packets of the handshake ask only
+//!    [`PathRecovery::congestion_room`], since they are not paced.
+//! 2. [`Recovery::reserve`] makes room for the packets of the batch. Without memory none is built.
+//! 3. For each packet [`Recovery::next_packet_number`], encoded by [`Recovery::largest_acked`];
+//!    then its frames. An ACK frame goes along if the receiver
+//!    [has something new](crate::ack::Receiver::has_unacked), and is reported to it with
+//!    [`on_ack_sent`](crate::ack::Receiver::on_ack_sent). The datagram takes the mark of
+//!    [`PathRecovery::ecn`]. Last [`Recovery::on_packet_sent`].
+//! 4. [`Recovery::on_batch_sent`] for each space that has sent, which sets the timer.
+//! 5. [`PathRecovery::on_send_stopped`] with the reason, also when nothing was sent.
+//!
+//! A PMTU probe is sent when the handshake is confirmed and [`PathRecovery::mtu_probe`] gives a
+//! size: one packet of that size with a PING frame and [`SentFlags::MTU_PROBE`].
+//!
+//! **On an ACK frame** [`Recovery::on_ack_received`], with [`AckInfo::new`] and the ranges of the
+//! frame. Its error closes the connection. The [`Fates`] are told while it runs: of a packet with
+//! [`SentFlags::HAS_ACK`] the receiver of the space hears too
+//! ([`on_ack_acked`](crate::ack::Receiver::on_ack_acked),
+//! [`on_ack_lost`](crate::ack::Receiver::on_ack_lost)). If [`Outcome::mtu_changed`], datagrams have
+//! another size from now on. Afterwards there may be room to send.
+//!
+//! **On a timeout**, when [`Recovery::loss_detection_timer`] has passed,
+//! [`Recovery::on_loss_detection_timeout`]. [`Timeout::Lost`] leaves content to send again, as told
+//! to the [`Fates`]. [`Timeout::Probe`] asks for datagrams whatever the window says: new content of
+//! the space, else that of its [`Recovery::outstanding`] packets, else a PING; with packets of
+//! other spaces that [have some in flight](Recovery::has_ack_eliciting_in_flight) in the same
+//! datagrams; no larger than [`Pmtud::for_probe`](crate::pmtud::Pmtud::for_probe) says. The time of
+//! [`AckTiming::At`](crate::ack::AckTiming::At) and of
+//! [`SendAllowance::Paced`](path::SendAllowance::Paced) are timers of the connection's own.
+//!
+//! **When keys are discarded** [`Recovery::on_space_discarded`]; the receiver of the space goes as
+//! well. After a Retry packet [`Recovery::on_retry`] and a new path; when 0-RTT is rejected
+//! [`Recovery::on_zero_rtt_rejected`]. What else moves the handshake is told by
+//! [`Recovery::set_has_handshake_keys`], [`Recovery::set_handshake_confirmed`] and
+//! [`Recovery::set_amplification_limited`], each followed by
+//! [`Recovery::set_loss_detection_timer`]; the peer's transport parameters by
+//! [`Recovery::set_max_ack_delay`] and [`PathRecovery::set_max_udp_payload`].
+//!
+//! **On another path** a new [`PathRecovery`] under an index that no outstanding packet has, counted
+//! up and wrapped for instance; [`Recovery::set_active_path`] once packets go there, then
+//! [`Recovery::set_loss_detection_timer`]. The active path must exist. Where RFC 9000 §9.4 permits
+//! to keep the state, since only the port has changed, nothing is to be done. The old path stays
+//! until its packets are settled, or goes at once: what is outstanding on a path that is no more is
+//! lost at the next search, and counts nowhere.
+//!
+//! **When idle** [`Recovery::trim`] and [`PathRecovery::trim`] give memory back.
+
+// Instants and durations saturate. An operator on integers would show as a panic in
+// tests/no-panic.
+#![allow(clippy::arithmetic_side_effects)]
 
 mod acked;
 pub mod path;

@@ -109,12 +109,9 @@ impl ReceivedPackets {
     fn raise_floor(&mut self, floor: u64) {
         let floor = self.floor.max(floor);
         self.floor = floor;
-        let len = self.len;
+        let gone = self.first_reaching(floor.saturating_add(1));
+        let kept = self.len.saturating_sub(gone);
         let slots = self.slots_mut();
-        let gone = slots.get(..len).map_or(0, |ranges| {
-            ranges.partition_point(|range| range.largest.get() < floor)
-        });
-        let kept = len.saturating_sub(gone);
         for to in 0..kept {
             let moved = slots.get(to.saturating_add(gone)).copied();
             if let (Some(slot), Some(moved)) = (slots.get_mut(to), moved) {
@@ -165,11 +162,9 @@ impl ReceivedPackets {
     fn insert_out_of_order(&mut self, pn: PacketNumber, flags: Flags) -> bool {
         // The first range that ends at or behind the packet before `pn`: the only one that can hold
         // or touch it from below.
+        let index = self.first_reaching(pn.get());
         let len = self.len;
         let slots = self.slots_mut();
-        let index = slots.get(..len).map_or(0, |ranges| {
-            ranges.partition_point(|range| end_of(*range) < pn.get())
-        });
         let Some((at, above)) = slots
             .get_mut(index..len)
             .and_then(|slice| slice.split_first_mut())
@@ -193,6 +188,20 @@ impl ReceivedPackets {
             return true;
         }
         self.insert_range(index, pn, flags)
+    }
+
+    /// The index of the first range that ends at or behind the packet before `end`.
+    fn first_reaching(&self, end: u64) -> usize {
+        // From the top: what comes out of order is mostly young. `partition_point` would refer to a
+        // panic where core is compiled with checks for overflow.
+        let mut first = self.len;
+        for range in self.descending() {
+            if end_of(range) < end {
+                break;
+            }
+            first = first.saturating_sub(1);
+        }
+        first
     }
 
     /// Inserts a range of one before range `index`.

@@ -3,7 +3,7 @@
 //! [`SentPackets`]: the packets sent in one packet number space, from the oldest that still matters
 //! to the newest.
 //!
-//! A [`ring`] with one slot a packet number, in memory that is reserved before a batch of packets
+//! A ring with one slot a packet number, in memory that is reserved before a batch of packets
 //! is built. The packet number gives the slot, so that an acknowledged range costs what it newly
 //! acknowledges: acknowledged slots remember how far down their neighbours are acknowledged too,
 //! and the ranges that every ACK frame repeats are stepped over.

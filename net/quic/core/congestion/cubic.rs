@@ -20,6 +20,10 @@
 //! a machine; 2^32 of them are 68 minutes. The cube of that, times the datagram size (16 bits) and
 //! C (9 bits), fits in 128 bits.
 
+// Instants and durations saturate. An operator on integers would show as a panic in
+// tests/no-panic.
+#![allow(clippy::arithmetic_side_effects)]
+
 use super::hystart::{Growth, HyStart, CSS_GROWTH_DIVISOR};
 use super::{
     initial_window, minimum_window, window_rate, Acked, Config, CongestionEvent, Controller,
@@ -326,7 +330,7 @@ fn k(below: u64, max_datagram_size: u16) -> u64 {
 fn cube_root(value: u128) -> u64 {
     let mut root = 0_u64;
     for bit in (0..43).rev() {
-        let candidate = root | 1 << bit;
+        let candidate = root | (1 << bit);
         let wide = u128::from(candidate);
         // Below 2^129 / 2: the candidate has 43 bits.
         let fits = match wide.saturating_mul(wide).checked_mul(wide) {

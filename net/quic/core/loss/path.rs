@@ -165,6 +165,17 @@ impl PathRecovery {
         self.bytes_in_flight
     }
 
+    /// congestion_window.
+    pub fn congestion_window(&self) -> u64 {
+        self.congestion.window()
+    }
+
+    /// How many packets out of order are taken for a loss; what an ACK_FREQUENCY frame may ask the
+    /// peer to wait for.
+    pub const fn packet_threshold(&self) -> u16 {
+        self.reordering.packet_threshold()
+    }
+
     /// The congestion controller, for reports.
     pub const fn congestion(&self) -> &Congestion {
         &self.congestion

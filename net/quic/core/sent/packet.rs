@@ -74,7 +74,7 @@ impl Key {
     const BURST_SHIFT: u32 = 16;
 
     fn new(path: u8, flags: SentFlags) -> Self {
-        Self(u32::from(flags.0) | u32::from(path) << Self::PATH_SHIFT)
+        Self(u32::from(flags.0) | (u32::from(path) << Self::PATH_SHIFT))
     }
 
     /// The path.
@@ -128,7 +128,7 @@ impl<T> SentPacket<T> {
     /// Joins it to a delivery snapshot.
     pub(crate) fn set_burst(&mut self, burst: u16) {
         let rest = self.key.0 & ((1 << Key::BURST_SHIFT) - 1);
-        self.key.0 = rest | u32::from(burst) << Key::BURST_SHIFT;
+        self.key.0 = rest | (u32::from(burst) << Key::BURST_SHIFT);
     }
 
     /// The packet in another state.

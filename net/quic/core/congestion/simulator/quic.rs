@@ -36,7 +36,7 @@ impl Pieces {
     fn contains(&self, piece: u64) -> bool {
         self.bits
             .get(piece as usize / 64)
-            .is_some_and(|word| word >> (piece % 64) & 1 == 1)
+            .is_some_and(|word| (word >> (piece % 64)) & 1 == 1)
     }
 
     fn insert(&mut self, piece: u64) {
