@@ -15,19 +15,25 @@
 use kernel::alloc::{AllocError, Flags};
 use quic_core::ack::{decode_ack_delay, AckTiming, Receiver};
 use quic_core::bytes::{Full, Reader, Writer};
+use quic_core::chunk::Chunk;
 use quic_core::cid::{ConnectionId, StatelessResetToken};
+use quic_core::cid_set::{CidError, CidInfo, LocalCids, RemoteCids};
 use quic_core::client_hello::{ClientHello, ClientHelloError, ClientHelloReader};
 use quic_core::crypto::{
     AeadError, CipherSuite, CryptoError, CryptoProvider, HashAlgorithm, HeaderKey, InitialSecrets,
     KeyUse, Nonce, PacketKey, PacketProtection, Part, TrafficSecret,
 };
+use quic_core::crypto_stream::{CryptoFrame, CryptoStream};
+use quic_core::datagram::{DatagramError, DatagramReceiver, DatagramSender};
 use quic_core::ecn::EcnCodepoint;
 use quic_core::error::TransportError;
 use quic_core::frame::{
-    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames, StreamHeader,
+    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames,
+    NewConnectionId, StreamHeader,
 };
 use quic_core::loss::path::{PathConfig, PathRecovery, SendAllowance, SendLimit};
 use quic_core::loss::{AckInfo, Fates, Outcome, Paths, Recovery, Timeout};
+use quic_core::offset::Offset;
 use quic_core::packet::{
     stateless_reset, Datagram, Discard, FixedBit, Header, InvariantHeader, OpenError, Packet,
     PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket, Retry, SealError,
@@ -37,9 +43,17 @@ use quic_core::rate::Rate;
 use quic_core::received::ReceivedPackets;
 use quic_core::role::Role;
 use quic_core::sent::{SentFlags, SentPacket};
+use quic_core::sent_frame::SentFrame;
+use quic_core::stream::{
+    self, Choice, FrameError, Readable, RecvState, ResetError, SendState, StopError, StreamConfig,
+    StreamEvent, StreamLimits, Streams, Tail, WriteError,
+};
+use quic_core::stream_id::{Directionality, StreamId};
 use quic_core::time::{Duration, Instant};
 use quic_core::token::{Client, Lifetimes, TokenKey, Validation};
-use quic_core::transport_parameters::{HandshakeConnectionIds, TransportParameters};
+use quic_core::transport_parameters::{
+    HandshakeConnectionIds, PreferredAddress, TransportParameters,
+};
 use quic_core::varint::VarInt;
 use quic_core::version::negotiation::{self, ClientNegotiation, NegotiationAnswer};
 use quic_core::version::{SupportedVersion, Version, VersionInformation};
@@ -590,4 +604,394 @@ pub fn probe_received(
     received.descending().for_each(visit);
     received.forget_below(to);
     received.first_missing(from, to)
+/// A chunk of which the compiler knows nothing.
+pub struct Fragment {
+    memory: &'static dyn Opaque,
+    len: usize,
+}
+
+impl Chunk for Fragment {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn truesize(&self) -> usize {
+        self.len.wrapping_mul(2)
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.memory.run(&[], &mut []);
+        self.len = self.len.saturating_sub(len);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.memory.run(&[], &mut []);
+        self.len = self.len.min(len);
+    }
+
+    fn try_merge(&mut self, next: Self) -> Result<(), Self> {
+        match self.memory.run(&[], &mut []) {
+            true => {
+                self.len = self.len.wrapping_add(next.len);
+                Ok(())
+            }
+            false => Err(next),
+        }
+    }
+}
+
+impl Drop for Fragment {
+    fn drop(&mut self) {
+        self.memory.run(&[], &mut []);
+    }
+}
+
+pub type ProbedStreams = Streams<Fragment, Fragment>;
+pub type Report<'a> = &'a mut dyn FnMut(StreamEvent);
+
+#[no_mangle]
+pub fn probe_streams_new(role: Role, config: StreamConfig) -> ProbedStreams {
+    Streams::new(role, config)
+}
+
+#[no_mangle]
+pub fn probe_streams_limits(
+    streams: &mut ProbedStreams,
+    parameters: &TransportParameters,
+    rejected: bool,
+    recv_limit: usize,
+    max_window: u64,
+) {
+    let limits = StreamLimits::from(parameters);
+    match rejected {
+        true => streams.on_early_data_rejected(&limits),
+        false => streams.set_peer_limits(&limits),
+    }
+    streams.set_recv_limits(recv_limit, max_window);
+}
+
+#[no_mangle]
+pub fn probe_streams_open(
+    streams: &mut ProbedStreams,
+    choice: Choice,
+    id: StreamId,
+    flags: Flags,
+) -> Result<StreamId, stream::OpenError> {
+    streams.open(id, flags)?;
+    streams.signal_streams_blocked(choice.directionality);
+    streams.next(choice.directionality)?;
+    streams.choose(choice, flags)
+}
+
+#[no_mangle]
+pub fn probe_streams_write(
+    streams: &mut ProbedStreams,
+    id: StreamId,
+    chunk: Fragment,
+    urgency: u8,
+    flags: Flags,
+) -> Result<u64, WriteError> {
+    streams.write(id, chunk, flags)?;
+    streams.push(id);
+    streams.signal_blocked(id);
+    streams.set_priority(id, urgency, urgency > 3, flags)?;
+    streams.finish(id, flags)?;
+    streams.write_credit(id, flags)
+}
+
+#[no_mangle]
+pub fn probe_streams_reset(
+    streams: &mut ProbedStreams,
+    id: StreamId,
+    error: VarInt,
+    reliable: Offset,
+    flags: Flags,
+) -> (Result<(), ResetError>, Result<(), StopError>) {
+    (
+        streams.reset(id, error, reliable, flags),
+        streams.stop(id, error, flags),
+    )
+}
+
+#[no_mangle]
+pub fn probe_streams_read(
+    streams: &mut ProbedStreams,
+    now: Instant,
+    rtt: Duration,
+    visit: &mut dyn FnMut(&Fragment),
+) -> Option<(Readable, u64, bool)> {
+    let readable = streams.next_readable()?;
+    streams.peek(readable.id).for_each(visit);
+    streams.consume(readable.id, readable.len, now, rtt);
+    let (len, fin) = streams.readable(readable.id);
+    Some((readable, len, fin))
+}
+
+#[no_mangle]
+pub fn probe_streams_state(
+    streams: &ProbedStreams,
+    id: StreamId,
+) -> Option<(Option<SendState>, Option<RecvState>)> {
+    let held = streams.recv_held().wrapping_add(streams.send_held());
+    let bytes = streams.unsent().wrapping_add(streams.credit());
+    streams
+        .states(streams.active().unwrap_or(id))
+        .filter(|_| held > 0 && bytes > 0)
+}
+
+#[no_mangle]
+pub fn probe_streams_frame(
+    streams: &mut ProbedStreams,
+    frame: &Frame<'_>,
+    data: Fragment,
+    flags: Flags,
+    mut events: Report<'_>,
+) -> Result<(), FrameError> {
+    let events = &mut events;
+    match *frame {
+        Frame::Stream(ref frame) => streams.on_stream(frame, data, flags, events)?,
+        Frame::ResetStream(ref frame) => streams.on_reset_stream(frame, flags, events)?,
+        Frame::ResetStreamAt(ref frame) => streams.on_reset_stream_at(frame, flags, events)?,
+        Frame::StopSending(ref frame) => streams.on_stop_sending(frame, flags, events)?,
+        Frame::MaxData { maximum } => {
+            streams.on_max_data(maximum);
+        }
+        Frame::MaxStreamData { id, maximum } => {
+            streams.on_max_stream_data(id, maximum, flags, events)?
+        }
+        Frame::MaxStreams {
+            directionality,
+            maximum,
+        } => streams.on_max_streams(directionality, maximum, events),
+        Frame::StreamDataBlocked { id, .. } => streams.on_stream_data_blocked(id, flags)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+#[no_mangle]
+pub fn probe_streams_poll(
+    streams: &mut ProbedStreams,
+    writer: &mut Writer<'_>,
+    tail: Tail,
+    flags: Flags,
+    visit: &mut dyn FnMut(&Fragment, core::ops::Range<usize>),
+) -> Result<Option<SentFrame>, Full> {
+    if streams.has_control() {
+        if let Some(frame) = streams.poll_control(writer.remaining()) {
+            frame.emit(writer)?;
+            return Ok(SentFrame::of(&frame));
+        }
+    }
+    if !streams.has_stream(tail) {
+        return Ok(None);
+    }
+    let Some(frame) = streams.poll_stream(writer.remaining(), tail, flags) else {
+        return Ok(None);
+    };
+    frame.header().emit(writer)?;
+    streams
+        .pieces(&frame)
+        .for_each(|piece| visit(piece.chunk, piece.range));
+    Ok((frame.size() > 0).then(|| frame.record()))
+}
+
+#[no_mangle]
+pub fn probe_streams_fate(
+    streams: &mut ProbedStreams,
+    frame: &SentFrame,
+    acked: bool,
+    flags: Flags,
+    mut events: Report<'_>,
+) {
+    match acked {
+        true => streams.on_acked(frame, flags, &mut events),
+        false => streams.on_lost(frame, flags),
+    }
+}
+
+#[no_mangle]
+pub fn probe_streams_drop(streams: ProbedStreams) {
+    drop(streams);
+}
+
+#[no_mangle]
+pub fn probe_crypto_stream_receive(
+    stream: &mut CryptoStream<Fragment, Fragment>,
+    frame: &Frame<'_>,
+    data: Fragment,
+    flags: Flags,
+    visit: &mut dyn FnMut(&Fragment),
+) -> Result<u64, FrameError> {
+    if let Frame::Crypto(frame) = frame {
+        stream.on_crypto(frame, data, flags)?;
+    }
+    stream.peek().for_each(visit);
+    stream.consume(frame.size());
+    Ok(stream.readable())
+}
+
+#[no_mangle]
+pub fn probe_crypto_stream_send(
+    stream: &mut CryptoStream<Fragment, Fragment>,
+    data: Fragment,
+    writer: &mut Writer<'_>,
+    flags: Flags,
+    visit: &mut dyn FnMut(&Fragment, core::ops::Range<usize>),
+) -> Option<CryptoFrame> {
+    stream.write(data, flags).ok()?;
+    let frame = stream.poll(writer.remaining(), flags)?;
+    frame.header().emit(writer).ok()?;
+    stream
+        .pieces(&frame)
+        .for_each(|piece| visit(piece.chunk, piece.range));
+    Some(frame)
+}
+
+#[no_mangle]
+pub fn probe_crypto_stream_fate(
+    stream: &mut CryptoStream<Fragment, Fragment>,
+    frame: &SentFrame,
+    acked: bool,
+    flags: Flags,
+) -> (u64, usize, bool) {
+    if let SentFrame::Crypto { offset, len } = *frame {
+        match acked {
+            true => stream.on_acked(offset, len, flags),
+            false => stream.on_lost(offset, len, flags),
+        }
+    }
+    stream.rewind();
+    (stream.unacked(), stream.held().0, stream.has_data())
+}
+
+#[no_mangle]
+pub fn probe_datagram_send(
+    sender: &mut DatagramSender<Fragment>,
+    limit: VarInt,
+    data: Fragment,
+    space: usize,
+    memory: usize,
+    writer: &mut Writer<'_>,
+    flags: Flags,
+) -> Result<Option<Fragment>, DatagramError> {
+    sender.set_peer_limit(limit);
+    sender.push(data, space, memory, flags)?;
+    let Some((header, data)) = sender.poll(writer.remaining(), sender.is_empty()) else {
+        return Ok(None);
+    };
+    header.emit(writer).map_err(|Full| DatagramError::Size)?;
+    Ok(Some(data).filter(|_| sender.held() > 0))
+}
+
+#[no_mangle]
+pub fn probe_datagram_receive(
+    receiver: &mut DatagramReceiver<Fragment>,
+    streams: &mut ProbedStreams,
+    data: Fragment,
+    limit: usize,
+    flags: Flags,
+) -> (bool, Option<usize>, u64) {
+    let readable = receiver.on_datagram(data, limit, flags, || streams.interject());
+    let first = receiver.peek().map(|(data, _)| data.len());
+    receiver.consume(receiver.held());
+    (readable, first, receiver.dropped())
+}
+
+#[no_mangle]
+pub fn probe_local_cids(
+    cids: &mut LocalCids,
+    cid: ConnectionId,
+    token: &mut dyn FnMut(&ConnectionId) -> StatelessResetToken,
+    writer: &mut Writer<'_>,
+    frame: &SentFrame,
+    used: u32,
+    flags: Flags,
+    visit: &mut dyn FnMut(u32, &ConnectionId),
+) -> Result<Option<ConnectionId>, TransportError> {
+    for _ in 0..cids.wanted() {
+        let _ = cids.issue(cid, flags);
+    }
+    if cids.has_pending() {
+        if let Some(frame) = cids.poll(writer.remaining(), token) {
+            let _ = frame.emit(writer);
+        }
+    }
+    cids.iter().for_each(|(sequence, cid)| visit(sequence, cid));
+    match *frame {
+        SentFrame::NewConnectionId { sequence } => {
+            cids.on_acked(sequence);
+            cids.on_lost(sequence);
+            cids.on_retire(sequence, used)
+        }
+        _ => Ok(None),
+    }
+}
+
+#[no_mangle]
+pub fn probe_local_cids_new(
+    cid: ConnectionId,
+    limit: VarInt,
+    active: u32,
+    flags: Flags,
+) -> Option<(LocalCids, Result<CidInfo, CidError>, Option<u32>)> {
+    let mut cids = LocalCids::new(cid, flags).ok()?;
+    cids.issue_preferred(cid, flags).ok()?;
+    cids.set_peer_limit(limit);
+    let changed = cids.set(active, active).map(|()| cids.info());
+    let found = cids.find(&cid);
+    Some((cids, changed, found))
+}
+
+#[no_mangle]
+pub fn probe_remote_cids(
+    cids: &mut RemoteCids,
+    frame: &NewConnectionId,
+    sent: &SentFrame,
+    sequence: u64,
+    writer: &mut Writer<'_>,
+    flags: Flags,
+) -> Result<Option<ConnectionId>, FrameError> {
+    cids.on_new(frame, flags)?;
+    let reserved = cids.reserve_unused();
+    if !reserved.is_some_and(|reserved| cids.activate(reserved)) {
+        cids.release(sequence);
+    }
+    if cids.has_pending() {
+        if let Some(frame) = cids.poll(writer.remaining()) {
+            let _ = frame.emit(writer);
+        }
+    }
+    if let SentFrame::RetireConnectionId { sequence } = *sent {
+        cids.on_acked(sequence);
+        cids.on_lost(sequence);
+    }
+    Ok(cids.active().or(cids.get(sequence)).copied())
+}
+
+#[no_mangle]
+pub fn probe_remote_cids_new(
+    cid: ConnectionId,
+    limit: usize,
+    preferred: &PreferredAddress,
+    token: StatelessResetToken,
+    active: u64,
+    flags: Flags,
+) -> Option<(RemoteCids, Result<CidInfo, CidError>, bool)> {
+    let mut cids = RemoteCids::new(cid, limit, flags).ok()?;
+    cids.set_initial(cid);
+    cids.set_initial_token(token);
+    cids.add_preferred(preferred, flags).ok()?;
+    let changed = cids.set(active, active).map(|()| cids.info());
+    let ends = cids.is_reset_token(&token);
+    Some((cids, changed, ends))
+}
+
+#[no_mangle]
+pub fn probe_directionality(id: StreamId) -> Option<StreamId> {
+    let other = match id.directionality() {
+        Directionality::Bidirectional => Directionality::Unidirectional,
+        Directionality::Unidirectional => Directionality::Bidirectional,
+    };
+    StreamId::nth(id.initiator(), other, id.index())
 }

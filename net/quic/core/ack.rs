@@ -13,10 +13,6 @@
 //! them. Following one such packet at a time is enough: it forgets what is older than a round trip
 //! (RFC 9000 §13.2.4).
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use crate::bytes::{Full, Writer};
 use crate::ecn::EcnCodepoint;
 use crate::frame::{emit_ack, AckFrequency, AckRange, EcnCounts};

@@ -16,10 +16,6 @@
 //!                         FAILED
 //! ```
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use crate::frame::EcnCounts;
 use crate::time::{Duration, Instant};
 use crate::varint::VarInt;

@@ -62,10 +62,6 @@
 //!
 //! **When idle** [`Recovery::trim`] and [`PathRecovery::trim`] give memory back.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 mod acked;
 pub mod path;
 pub mod reordering;

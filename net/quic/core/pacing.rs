@@ -22,10 +22,6 @@
 //! Handshake packets and packets with only an ACK frame are not paced and not charged. PTO probes
 //! are not paced, but charged.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use crate::congestion::initial_window;
 use crate::rate::Rate;
 use crate::time::{Duration, Instant};

@@ -20,10 +20,6 @@
 //! Sizes are UDP payloads. BASE_PLPMTU and MIN_PLPMTU are 1200 bytes, below which QUIC does not
 //! work; so there is no ERROR state.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use crate::time::{Duration, Instant};
 
 /// RFC 9000 §14.3: BASE_PLPMTU is the smallest allowed maximum datagram size.

@@ -2,10 +2,6 @@
 
 //! [`RttEstimator`]: the round-trip time of a path, RFC 9002 §5.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use crate::time::{Duration, Instant};
 
 /// RFC 9002 §6.2.2: 333 ms, so that a handshake starts with a PTO of one second.

@@ -16,13 +16,13 @@ use crate::varint::VarInt;
 ///
 /// Who is told of the fate of a record:
 ///
-/// | record                                                      | owner                                                  |
-/// |-------------------------------------------------------------|--------------------------------------------------------|
-/// | STREAM, RESET_STREAM, STOP_SENDING, MAX_\*, \*_BLOCKED       | [`Streams`](crate::stream::Streams)                    |
-/// | CRYPTO                                                      | [`CryptoStream`](crate::crypto_stream::CryptoStream)   |
-/// | NEW_CONNECTION_ID                                           | [`LocalCids`](crate::cid_set::LocalCids)               |
-/// | RETIRE_CONNECTION_ID                                        | [`RemoteCids`](crate::cid_set::RemoteCids)             |
-/// | ACK, NEW_TOKEN, HANDSHAKE_DONE, ACK_FREQUENCY               | the connection                                         |
+/// | record | owner |
+/// |---|---|
+/// | STREAM, RESET_STREAM, STOP_SENDING, MAX_\*, \*_BLOCKED | [`Streams`](crate::stream::Streams) |
+/// | CRYPTO | [`CryptoStream`](crate::crypto_stream::CryptoStream) |
+/// | NEW_CONNECTION_ID | [`LocalCids`](crate::cid_set::LocalCids) |
+/// | RETIRE_CONNECTION_ID | [`RemoteCids`](crate::cid_set::RemoteCids) |
+/// | ACK, NEW_TOKEN, HANDSHAKE_DONE, ACK_FREQUENCY | the connection |
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum SentFrame {
     /// STREAM.

@@ -20,10 +20,6 @@
 //! a machine; 2^32 of them are 68 minutes. The cube of that, times the datagram size (16 bits) and
 //! C (9 bits), fits in 128 bits.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use super::hystart::{Growth, HyStart, CSS_GROWTH_DIVISOR};
 use super::{
     initial_window, minimum_window, window_rate, Acked, Config, CongestionEvent, Controller,

@@ -11,10 +11,6 @@
 //!        +---------------- loss or CE in either ---------------+
 //! ```
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use crate::time::{Duration, Instant};
 
 /// MIN_RTT_THRESH: a rise by less is noise …

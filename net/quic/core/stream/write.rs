@@ -111,8 +111,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         reliable: Offset,
         flags: Flags,
     ) -> Result<(), ResetError> {
-        // draft-ietf-quic-reliable-stream-reset §3: an endpoint MUST NOT send RESET_STREAM_AT if
-        // its peer does not indicate support.
+        // draft-ietf-quic-reliable-stream-reset §3: Support for receiving RESET_STREAM_AT frames is
+        // advertised by sending the reset_stream_at (0x1d) transport parameter.
         let reliable = match self.peer.reset_stream_at {
             true => reliable,
             false => Offset::ZERO,

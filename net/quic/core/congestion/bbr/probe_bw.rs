@@ -3,10 +3,6 @@
 //! BBR cycles through sending less, as much, and more than the bandwidth: draft-ietf-ccwg-bbr
 //! §5.3.3.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use super::model::is_inflight_too_high;
 use super::{AckPhase, Bbr, State, UNIT};
 use crate::congestion::Acked;

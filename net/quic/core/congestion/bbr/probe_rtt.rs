@@ -3,10 +3,6 @@
 //! BBR measures the round-trip time without a queue: draft-ietf-ccwg-bbr §5.3.4, and restarts from
 //! idle: §5.4.
 
-// Instants and durations saturate. An operator on integers would show as a panic in
-// tests/no-panic.
-#![allow(clippy::arithmetic_side_effects)]
-
 use super::{AckPhase, Bbr, State, UNIT};
 use crate::congestion::Acked;
 use crate::time::{Duration, Instant};

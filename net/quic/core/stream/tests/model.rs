@@ -33,7 +33,7 @@ proptest! {
             let mut open_up_to = |open: &mut BTreeMap<u64, Model>| {
                 for number in next[kind]..=stream >> 2 {
                     let model = Model { send_over: !sends, finished: !sends, recv_over: !receives };
-                    open.insert(number << 2 | stream & 3, model);
+                    open.insert((number << 2) | (stream & 3), model);
                 }
                 next[kind] = next[kind].max((stream >> 2) + 1);
             };

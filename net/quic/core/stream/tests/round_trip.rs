@@ -197,7 +197,7 @@ impl Network {
         }
         let len = self.random(3000) as usize;
         let writer = self.writers[side].entry(stream).or_default();
-        let data = Bytes::pattern(stream << 1 | side as u64, writer.written, len);
+        let data = Bytes::pattern((stream << 1) | side as u64, writer.written, len);
         let result = self.starved(|network| {
             network.ends[side]
                 .streams
@@ -241,7 +241,7 @@ impl Network {
         let reader = self.readers[side].entry(stream).or_default();
         assert!(!reader.ended);
         assert!(next.len > 0 || next.fin);
-        let seed = stream << 1 | (1 - side) as u64;
+        let seed = (stream << 1) | (1 - side) as u64;
         assert_eq!(
             available,
             pattern(seed, reader.read, len as usize),
