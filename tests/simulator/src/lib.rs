@@ -31,5 +31,6 @@ pub mod schedule;
 pub mod settings;
 pub mod simulation;
 pub mod tcp;
+pub mod tls;
 pub mod trace;
 pub mod trial;
