@@ -168,6 +168,9 @@ impl Scenario {
         if bandwidth > 0 && bandwidth < 50_000_000 && random.happens(Chance::percent(10)) {
             let from = random.pick(&[Role::Client, Role::Server]);
             it.cross_traffic = vec![(from, at(random.below(500)))];
+            // TCP would fill any queue.
+            let queue = Queue::Packets(random.magnitude(10..=200) as u32);
+            it = it.both(|link| link.queue = queue);
         }
         it
     }
@@ -218,7 +221,7 @@ fn random_link(random: &mut Random, delay: Duration, bandwidth: u64) -> LinkConf
     let mut link = LinkConfig {
         delay,
         bandwidth,
-        // A tenth of a second at most, and not less than ten packets.
+        // Not less than ten packets.
         queue: match random.below(3) {
             0 => Queue::Unlimited,
             1 => Queue::Packets(random.magnitude(10..=200) as u32),

@@ -175,6 +175,14 @@ impl Simulation {
         self
     }
 
+    /// Gives the server another plan than the client has, so that they disagree: for tests of what
+    /// the programs notice.
+    pub fn with_server_plan(mut self, plan: Plan) -> Self {
+        let role = Role::Server;
+        self.ends[role as usize].program = Program::new(role, Rc::new(plan), address(role));
+        self
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Result<Report, Failure> {
         let result = self.run_to_end();

@@ -6,6 +6,7 @@ use crate::credentials::Credentials;
 use crate::foreign::Foreign;
 use crate::host::Endpoint;
 use crate::plan::Plan;
+use crate::random::{scramble, Random};
 use crate::scenario::Scenario;
 use crate::settings::Settings;
 use crate::simulation::{Failure, Report, Simulation};
@@ -103,8 +104,8 @@ impl Trial {
         let credentials = Credentials::new();
         let mut reports = vec![self.connection(self.seed, &credentials, print)?];
         if self.resume {
-            // Another plan and other settings, so that early data does something else.
-            let next = crate::random::scramble(self.seed);
+            // Another plan, so that early data does something else.
+            let next = scramble(self.seed);
             reports.push(self.connection(next, &credentials, print)?);
         }
         Ok(reports)
@@ -121,9 +122,12 @@ impl Trial {
             at: Instant::default(),
             what,
         })?;
+        // RFC 9000 §7.4.1: a server that accepts 0-RTT must not lower limits. So both connections
+        // have the same settings.
         let settings = |role| Settings {
+            seed: Random::new(seed, "endpoints").next() ^ role as u64,
             idle_timeout: scenario.idle_timeout,
-            ..Settings::random(seed, role)
+            ..Settings::random(self.seed, role)
         };
         let client = self
             .client
