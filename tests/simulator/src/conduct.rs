@@ -136,7 +136,7 @@ fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let (value, rest) = bytes.split_at_checked(len)?;
     let value = value
         .iter()
-        .fold(0, |value, byte| value << 8 | u64::from(*byte));
+        .fold(0, |value, byte| (value << 8) | u64::from(*byte));
     Some((value & (u64::MAX >> (66 - 8 * len)), rest))
 }
 

@@ -114,9 +114,16 @@ pub trait Application {
 }
 
 /// Both sides.
-pub trait Endpoint: Host + Application {}
+pub trait Endpoint: Host + Application {
+    /// The program's side alone.
+    fn application(&mut self) -> &mut dyn Application;
+}
 
-impl<T: Host + Application> Endpoint for T {}
+impl<T: Host + Application> Endpoint for T {
+    fn application(&mut self) -> &mut dyn Application {
+        self
+    }
+}
 
 /// How far a connection is (RFC 9000 §4, §10.2).
 #[derive(Copy, Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -248,7 +248,7 @@ impl Simulation {
             }
             let said = |what| format!("{role:?}: {what}");
             end.program
-                .run(self.now, &mut *end.endpoint)
+                .run(self.now, end.endpoint.application())
                 .map_err(said)?;
             self.transmit(role)?;
         }
@@ -471,7 +471,7 @@ impl Simulation {
         self.closing = true;
         for role in [Role::Client, Role::Server] {
             let end = &mut self.ends[role as usize];
-            end.program.close(self.now, &mut *end.endpoint);
+            end.program.close(self.now, end.endpoint.application());
             self.transmit(role)?;
         }
         Ok(())
