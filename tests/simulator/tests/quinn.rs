@@ -18,8 +18,8 @@ use quic_simulator::trial::Trial;
 
 const MIB: u64 = 1 << 20;
 
-/// Seeds with which quinn 0.11.19 does not get through, though it could: a Retry packet that
-/// arrives corrupted makes its client ignore the next; a server falls silent after an outage.
+/// Seeds with which quinn 0.11.19 does not get through, though it could: after a Retry packet that
+/// arrived corrupted, its client ignores all others.
 const QUINN_FAILS: [u64; 2] = [22, 47];
 
 fn run_with(
@@ -214,16 +214,41 @@ fn what_is_impossible_fails() {
     let failure = run_with(&Credentials::new(), scenario, Plan::empty(1), |_| {}).unwrap_err();
     assert!(failure.what.contains("TimedOut"), "{failure}");
 
-    // The bytes at one end are not those that the other expects.
-    let mut plan = Plan::upload(1, &[1_000]);
-    plan.streams[0].request.size = 1_000;
-    let mut other = plan.clone();
-    other.streams[0].opener = Role::Server;
-    let credentials = Credentials::new();
-    let client = Foreign::client(Settings::new(1), &credentials);
-    let server = Foreign::server(Settings::new(2), &credentials);
-    let scenario = Scenario::named("goodput").unwrap();
-    let simulation = Simulation::new(1, scenario, plan, Box::new(client), Box::new(server));
-    let failure = simulation.with_server_plan(other).run().unwrap_err();
-    assert!(failure.what.contains("nobody opened"), "{failure}");
+    // What arrives is not what the plan of the receiver has.
+    let disagree = |change: fn(&mut Plan)| {
+        let plan = Plan::upload(1, &[1_000]);
+        let mut other = plan.clone();
+        change(&mut other);
+        let credentials = Credentials::new();
+        let client = Foreign::client(Settings::new(1), &credentials);
+        let server = Foreign::server(Settings::new(2), &credentials);
+        let scenario = Scenario::named("goodput").unwrap();
+        let simulation = Simulation::new(1, scenario, plan, Box::new(client), Box::new(server));
+        simulation.with_server_plan(other).run().unwrap_err().what
+    };
+    for (change, expected) in [
+        (
+            (|plan| plan.seed = 2) as fn(&mut Plan),
+            "the byte at 0 is wrong",
+        ),
+        (
+            |plan| plan.streams[0].request.size = 999,
+            "more bytes than were sent",
+        ),
+        (
+            |plan| plan.streams[0].request.size = 1_001,
+            "ended too early",
+        ),
+        (
+            |plan| plan.streams[0].request.reset = Some(1),
+            "ended with None",
+        ),
+        (
+            |plan| plan.streams[0].opener = Role::Server,
+            "nobody opened",
+        ),
+    ] {
+        let what = disagree(change);
+        assert!(what.contains(expected), "{what}");
+    }
 }
