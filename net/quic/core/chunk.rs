@@ -51,6 +51,26 @@ impl<C: Chunk> Weight for C {
     }
 }
 
+/// For tests, which have time to move bytes.
+#[cfg(any(test, feature = "rustcrypto"))]
+impl Chunk for Vec<u8> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn truesize(&self) -> usize {
+        self.capacity()
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.drain(..len.min(self.len()));
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod testing {
     //! Chunks over plain bytes, and the contents that the tests expect at each position of a
@@ -106,24 +126,6 @@ pub(crate) mod testing {
 
         fn truncate(&mut self, len: usize) {
             self.end = self.end.min(self.start + len);
-        }
-    }
-
-    impl Chunk for Vec<u8> {
-        fn len(&self) -> usize {
-            self.len()
-        }
-
-        fn truesize(&self) -> usize {
-            self.capacity()
-        }
-
-        fn advance(&mut self, len: usize) {
-            self.drain(..len.min(self.len()));
-        }
-
-        fn truncate(&mut self, len: usize) {
-            self.truncate(len);
         }
     }
 

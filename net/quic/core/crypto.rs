@@ -19,8 +19,8 @@
 mod header_protection;
 mod hkdf;
 mod packet_protection;
-#[cfg(test)]
-pub(crate) mod rustcrypto;
+#[cfg(any(test, feature = "rustcrypto"))]
+pub mod rustcrypto;
 mod schedule;
 mod suite;
 

@@ -12,8 +12,9 @@
 //! build fails if the object refers to a panic function. Every allocation may fail; a function
 //! reserves first and commits then, so that a failure leaves the state as it was.
 
-// Kbuild passes `no_std` to every crate and defines CONFIG_RUST.
-#![cfg_attr(not(any(CONFIG_RUST, test)), no_std)]
+// Kbuild passes `no_std` to every crate and defines CONFIG_RUST. It has no features.
+#![cfg_attr(CONFIG_RUST, allow(unexpected_cfgs))]
+#![cfg_attr(not(any(CONFIG_RUST, test, feature = "rustcrypto")), no_std)]
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),

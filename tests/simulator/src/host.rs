@@ -212,6 +212,8 @@ pub enum EarlyData {
     Accepted,
     /// The server did not: all streams that were opened are gone, their numbers free again.
     Rejected,
+    /// The server did not, and the endpoint sends it once more by itself: nothing is gone.
+    Repeated,
 }
 
 /// How a read went.

@@ -11,8 +11,8 @@
 //! watched for what they must not do: see [`program`] and [`conduct`].
 //!
 //! An implementation joins by the traits [`Host`](host::Host) and
-//! [`Application`](host::Application); [`foreign`] does so for quinn. [`tls`] is for those that do
-//! not bring TLS with them.
+//! [`Application`](host::Application); [`ours`] does so for quic-core, [`foreign`] for quinn. [`tls`]
+//! is for those that do not bring TLS with them.
 
 pub mod conduct;
 pub mod credentials;
@@ -22,6 +22,7 @@ pub mod host;
 pub mod link;
 pub mod loss;
 pub mod nat;
+pub mod ours;
 pub mod pattern;
 pub mod plan;
 pub mod program;

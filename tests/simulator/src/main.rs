@@ -13,8 +13,8 @@ usage: simulate [--seed N] [--count M] [--client IMPLEMENTATION] [--server IMPLE
 
   --seed N       the first seed [0]
   --count M      how many seeds, one after the other [1]
-  --client I     who the client is: quinn [quinn]
-  --server I     who the server is: quinn [quinn]
+  --client I     who the client is: ours, quinn [quinn]
+  --server I     who the server is: ours, quinn [quinn]
   --peer I       both of them
   --scenario S   the network, instead of a random one; 'list' lists them
   --bytes N      how much the random streams carry about at most [1000000]

@@ -23,6 +23,7 @@ mod hello;
 mod library;
 
 pub use fixed::{Early, Fixed, FixedConfig};
+pub(crate) use hello::client_parameters;
 pub use library::Library;
 
 use quic_core::crypto::CipherSuite;

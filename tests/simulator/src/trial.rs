@@ -5,11 +5,13 @@
 use crate::credentials::Credentials;
 use crate::foreign::Foreign;
 use crate::host::Endpoint;
+use crate::ours::{MakeTls, Ours};
 use crate::plan::Plan;
 use crate::random::{scramble, Random};
 use crate::scenario::Scenario;
 use crate::settings::Settings;
 use crate::simulation::{Failure, Report, Simulation};
+use crate::tls::{Fixed, FixedConfig, Library};
 use quic_core::role::Role;
 use quic_core::time::Instant;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -21,6 +23,8 @@ pub enum Choice {
     /// quinn-proto.
     #[default]
     Quinn,
+    /// quic-core.
+    Ours,
 }
 
 /// What is to be simulated.
@@ -59,23 +63,58 @@ impl FromStr for Choice {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "quinn" => Ok(Self::Quinn),
-            _ => Err(format!("unknown implementation: {name}; there is: quinn")),
+            "ours" => Ok(Self::Ours),
+            _ => Err(format!(
+                "unknown implementation: {name}; there are: ours, quinn"
+            )),
         }
     }
 }
 
 impl Choice {
-    /// Makes an endpoint.
+    /// Makes an endpoint, which has the TLS of the library unless a `fixed` one is given.
+    ///
+    /// # Panics
+    ///
+    /// If quinn is to have a fixed TLS.
     pub fn endpoint(
         self,
         role: Role,
         settings: Settings,
         credentials: &Credentials,
+        fixed: Option<&FixedConfig>,
     ) -> Box<dyn Endpoint> {
+        let foreign = || assert!(fixed.is_none(), "quinn has its own TLS");
         match (self, role) {
-            (Self::Quinn, Role::Client) => Box::new(Foreign::client(settings, credentials)),
-            (Self::Quinn, Role::Server) => Box::new(Foreign::server(settings, credentials)),
+            (Self::Ours, _) => {
+                let tls = make_tls(role, &settings, credentials, fixed);
+                Box::new(Ours::new(role, settings, tls))
+            }
+            (Self::Quinn, Role::Client) => {
+                foreign();
+                Box::new(Foreign::client(settings, credentials))
+            }
+            (Self::Quinn, Role::Server) => {
+                foreign();
+                Box::new(Foreign::server(settings, credentials))
+            }
         }
+    }
+}
+
+/// What makes TLS connections.
+pub fn make_tls(
+    role: Role,
+    settings: &Settings,
+    credentials: &Credentials,
+    fixed: Option<&FixedConfig>,
+) -> MakeTls {
+    let (settings, credentials) = (settings.clone(), credentials.clone());
+    match (fixed.cloned(), role) {
+        (Some(fixed), Role::Client) => Box::new(move || Box::new(Fixed::client(fixed.clone()))),
+        (Some(fixed), Role::Server) => Box::new(move || Box::new(Fixed::server(fixed.clone()))),
+        (None, Role::Client) => Box::new(move || Box::new(Library::client(&settings, &credentials))),
+        (None, Role::Server) => Box::new(move || Box::new(Library::server(&settings, &credentials))),
     }
 }
 
@@ -129,12 +168,14 @@ impl Trial {
             idle_timeout: scenario.idle_timeout,
             ..Settings::random(self.seed, role)
         };
-        let client = self
-            .client
-            .endpoint(Role::Client, settings(Role::Client), credentials);
-        let server = self
-            .server
-            .endpoint(Role::Server, settings(Role::Server), credentials);
+        // The fixed one has no sessions to resume.
+        let both = self.client == Choice::Ours && self.server == Choice::Ours;
+        let fixed = (both && !self.resume && seed % 2 == 1).then(|| FixedConfig::random(seed));
+        let endpoint = |choice: Choice, role| {
+            choice.endpoint(role, settings(role), credentials, fixed.as_ref())
+        };
+        let client = endpoint(self.client, Role::Client);
+        let server = endpoint(self.server, Role::Server);
         let plan = Plan::random(seed, self.bytes);
         let mut simulation = Simulation::new(seed, scenario, plan, client, server);
         if print {

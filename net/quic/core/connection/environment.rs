@@ -60,8 +60,8 @@ pub trait ReceiveBuffer {
     fn chunk(&mut self, range: Range<usize>, bytes: &[u8]) -> Result<Self::Chunk, AllocError>;
 
     /// `range` of the datagram is a packet for which the keys are missing yet. It can be passed to
-    /// the connection again, as a datagram of its own, when they are there; how many are kept is
-    /// for the caller to limit (RFC 9001 §5.7).
+    /// [`Connection::on_deferred`](super::Connection::on_deferred) when they are there; how many are
+    /// kept is for the caller to limit (RFC 9001 §5.7).
     fn defer(&mut self, range: Range<usize>, packet_type: PacketType);
 }
 

@@ -228,6 +228,23 @@ impl<E: Environment> Connection<E> {
         self.after_path_change(cx.now);
     }
 
+    /// ICMP says that a link on a path takes UDP payloads of `max_udp_payload` bytes at most.
+    ///
+    /// The caller has found the connection by the addresses in the packet that the message quotes.
+    // RFC 9000 §14.2.1: An endpoint MUST ignore an ICMP message that claims the PMTU has decreased
+    // below QUIC's smallest allowed maximum datagram size.
+    pub fn on_packet_too_big(
+        &mut self,
+        cx: &Context<'_, E>,
+        addresses: &Addresses,
+        max_udp_payload: u16,
+    ) {
+        let path = self.paths.find(addresses);
+        if let Some(path) = path.and_then(|id| self.paths.get_mut(id)) {
+            path.recovery.on_packet_too_big(max_udp_payload, cx.now);
+        }
+    }
+
     fn after_path_change(&mut self, now: Instant) {
         self.set_path_timer();
         self.update_amplification(now);

@@ -75,7 +75,33 @@ impl<E: Environment> Connection<E> {
         let known = self.paths.find(&arrival.addresses);
         if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
             path.on_received(bytes.len());
-        } else if !self.may_change_path() {
+        }
+        self.on_packets(cx, arrival, bytes, buffer);
+    }
+
+    /// Takes a packet once more that [`ReceiveBuffer::defer`] was given, after keys were installed.
+    // Its bytes have been counted: RFC 9000 §8.1 lets a server send three times what it received.
+    pub fn on_deferred(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        bytes: &mut [u8],
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) {
+        if self.state == State::Open {
+            self.on_packets(cx, arrival, bytes, buffer);
+        }
+    }
+
+    fn on_packets(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        bytes: &mut [u8],
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) {
+        let known = self.paths.find(&arrival.addresses);
+        if known.is_none() && !self.may_change_path() {
             // RFC 9000 §9: If the peer sent the disable_active_migration transport parameter […]
             // An endpoint that has sent it drops packets of other paths in the handshake; a client
             // never moves because the server does (§9.6.3).

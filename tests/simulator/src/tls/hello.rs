@@ -107,6 +107,15 @@ pub(super) fn encrypted_extensions(it: &Extensions) -> Vec<u8> {
     message(ENCRYPTED_EXTENSIONS, &with_length(&extensions(it)))
 }
 
+/// The transport parameters in a ClientHello, if that is what `bytes` begins with and all of it is
+/// there: a server has to know them before it declares its own.
+pub(crate) fn client_parameters(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (header, rest) = bytes.split_first_chunk::<4>()?;
+    let len = u32::from_be_bytes(*header) & 0xff_ffff;
+    let body = rest.get(..len as usize)?;
+    read_client_hello(body).filter(|_| header[0] == CLIENT_HELLO)?.parameters
+}
+
 /// What the body of a ClientHello says.
 pub(super) fn read_client_hello(body: &[u8]) -> Option<Extensions> {
     // Version and random; session ID; suites; compression.
