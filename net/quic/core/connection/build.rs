@@ -393,14 +393,7 @@ impl<E: Environment> Connection<E> {
         writer: &mut Writer<'_>,
         draft: &mut Draft<E::Tx>,
     ) {
-        if self.body.streams.has_control() {
-            while draft.frames < MAX_FRAMES / 2 {
-                let Some(frame) = self.body.streams.poll_control(writer.remaining()) else {
-                    break;
-                };
-                self.write_noted(cx, writer, draft, &frame);
-            }
-        }
+        self.write_stream_control(cx, writer, draft);
         while draft.has_room() {
             let empty = draft.packet.is_empty(writer);
             let polled = self.body.datagrams_out.poll(writer.remaining(), empty);
@@ -439,6 +432,23 @@ impl<E: Environment> Connection<E> {
             };
             draft.add(at, Payload::Stream(frame), parts);
             self.note(draft, record);
+        }
+        // A limit may have shown that blocks.
+        self.write_stream_control(cx, writer, draft);
+    }
+
+    #[inline]
+    fn write_stream_control(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+    ) {
+        while self.body.streams.has_control() && draft.frames < MAX_FRAMES / 2 {
+            let Some(frame) = self.body.streams.poll_control(writer.remaining()) else {
+                break;
+            };
+            self.write_noted(cx, writer, draft, &frame);
         }
     }
 

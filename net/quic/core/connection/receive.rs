@@ -76,7 +76,8 @@ impl<E: Environment> Connection<E> {
         if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
             path.on_received(bytes.len());
         }
-        self.on_packets(cx, arrival, bytes, buffer);
+        let counted = known.is_some();
+        self.on_packets(cx, arrival, bytes, counted, buffer);
     }
 
     /// Takes a packet once more that [`ReceiveBuffer::defer`] was given, after keys were installed.
@@ -89,15 +90,18 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         if self.state == State::Open {
-            self.on_packets(cx, arrival, bytes, buffer);
+            self.on_packets(cx, arrival, bytes, true, buffer);
         }
     }
+
+    /// Takes the packets of a datagram, whose bytes may be `counted` as received on a path already.
 
     fn on_packets(
         &mut self,
         cx: &mut Context<'_, E>,
         arrival: &Arrival,
         bytes: &mut [u8],
+        counted: bool,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         let known = self.paths.find(&arrival.addresses);
@@ -136,6 +140,13 @@ impl<E: Environment> Connection<E> {
             }
             if !matches!(self.state, State::Open) {
                 return;
+            }
+        }
+        if !counted {
+            // RFC 9000 §8: the datagram with which a path comes up lets the first challenge leave.
+            let path = self.paths.find(&arrival.addresses);
+            if let Some(path) = path.and_then(|id| self.paths.get_mut(id)) {
+                path.on_received(len);
             }
         }
         if any {
@@ -317,6 +328,7 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<Processed, OpenError> {
         let space = packet.packet_type().space();
+        let known = known.or_else(|| self.paths.find(&arrival.addresses));
         let Some(path) = known.or_else(|| self.new_path(cx, arrival)) else {
             return Ok(Processed::No);
         };

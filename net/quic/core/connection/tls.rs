@@ -25,6 +25,7 @@ use crate::packet::{
 };
 use crate::role::Role;
 use crate::stream::StreamLimits;
+use crate::time::Duration;
 use crate::transport_parameters::{HandshakeConnectionIds, TransportParameters};
 use crate::version::negotiation::{check_client, select_compatible, ClientNegotiation};
 use crate::version::SupportedVersion;
@@ -266,8 +267,11 @@ impl<E: Environment> Connection<E> {
                 _ => Err(unsupported.into()),
             },
             Role::Client => {
+                // A server that has not all of the ClientHello acknowledges what it has in the
+                // version that the client began with.
                 let may_change = packet.packet_type() == PacketType::Initial
-                    && self.peer_cid.is_none()
+                    && self.version == self.original_version()
+                    && !self.keys.can_receive(PacketType::Handshake)
                     && self.config.versions.contains(&version);
                 if !may_change {
                     return Err(unsupported.into());
@@ -388,6 +392,8 @@ impl<E: Environment> Connection<E> {
         }
         let space_state = body.space_mut(space);
         space_state.crypto = crate::crypto_stream::CryptoStream::new();
+        // What was not acknowledged never will be: no timer is to wait for it.
+        space_state.receiver = crate::ack::Receiver::new(space, Duration::ZERO);
         space_state.probes = 0;
         self.recovery
             .on_space_discarded(space, cx.now, &mut self.paths);

@@ -30,6 +30,10 @@ const RESERVED_PACKETS: usize = 64;
 /// The smallest room in a datagram that another packet is begun in.
 const MIN_PACKET_ROOM: usize = 64;
 
+/// A 1-RTT packet with a PATH_CHALLENGE and a PATH_RESPONSE frame, or CONNECTION_CLOSE without its
+/// reason, has not more bytes than this.
+const MIN_DATAGRAM: u64 = 64;
+
 /// The packets of a datagram, in their order.
 // RFC 9000 §12.2: senders SHOULD coalesce packets in increasing order of encryption levels
 // (Initial, 0-RTT, Handshake, 1-RTT).
@@ -56,6 +60,8 @@ pub struct Batch {
     pub(super) path: u8,
     /// How many bytes more may be sent.
     pub(super) budget: u64,
+    /// How many bytes more the peer may get before its address is validated.
+    room: u64,
     /// How many datagrams more.
     left: usize,
     /// How many bytes were sent.
@@ -99,21 +105,33 @@ impl<E: Environment> Connection<E> {
     pub fn begin_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
         match self.state {
             State::Open => {}
-            State::Closing if self.closing.due => {
-                return self.batch(Kind::Close, self.paths.active_id(), u64::MAX, 1)
-            }
+            State::Closing if self.closing.due => return self.close_batch(),
             State::Closing | State::Draining | State::Closed => return None,
         }
         let probed = self
             .paths
             .iter()
-            .find(|path| path.wants_to_probe() && path.amplification_room() > 0)
+            .find(|path| path.wants_to_probe() && path.amplification_room() >= MIN_DATAGRAM)
             .map(|path| path.id);
         if let Some(path) = probed.filter(|_| self.keys.can_send(PacketType::OneRtt)) {
             return self.batch(Kind::Path, path, u64::MAX, 1);
         }
         self.prefer_fresh_keys(cx);
         self.data_batch(cx, max_datagrams)
+    }
+
+    /// CONNECTION_CLOSE, as far as the anti-amplification limit lets it pass.
+    fn close_batch(&mut self) -> Option<Batch> {
+        let room = self.paths.active()?.amplification_room();
+        let least = match self.keys.can_send(PacketType::Initial) {
+            // Its datagram is expanded.
+            true => u64::from(crate::pmtud::BASE),
+            false => MIN_DATAGRAM,
+        };
+        match room < least {
+            true => None,
+            false => self.batch(Kind::Close, self.paths.active_id(), u64::MAX, 1),
+        }
     }
 
     fn data_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
@@ -168,7 +186,7 @@ impl<E: Environment> Connection<E> {
                 .then(|| self.batch(Kind::Data { ack_only: true }, path, u64::MAX, 1))
                 .flatten();
         }
-        if self.confirmed {
+        if self.confirmed && active.validated {
             if let Some(size) = active.recovery.mtu_probe(cx.now) {
                 let mut batch = self.batch(Kind::MtuProbe, path, u64::MAX, 1)?;
                 batch.segment_size = usize::from(size);
@@ -189,14 +207,16 @@ impl<E: Environment> Connection<E> {
             Kind::Data { .. } | Kind::MtuProbe => path_state.recovery.mtu().for_probe(pto_count),
             Kind::Close | Kind::Path => crate::pmtud::BASE,
         };
+        let room_size = usize::try_from(room).unwrap_or(usize::MAX);
         Some(Batch {
             addresses: path_state.addresses,
             ecn: path_state.recovery.ecn.codepoint(),
-            segment_size: usize::from(size),
+            segment_size: usize::from(size).min(room_size),
             is_mtu_probe: false,
             kind,
             path,
             budget: budget.min(room),
+            room,
             left: datagrams,
             sent: 0,
             spaces: 0,
@@ -217,7 +237,10 @@ impl<E: Environment> Connection<E> {
         let room = out.get_mut(..batch.segment_size)?;
         let fits = batch.budget >= crate::offset::bytes(batch.segment_size.min(MIN_INITIAL_DATAGRAM))
             || batch.sent == 0;
-        if batch.left == 0 || !fits {
+        // RFC 9000 §8: an endpoint MUST limit the amount of data it sends to the unvalidated address
+        // to three times the amount of data received from that address.
+        let permitted = batch.room >= crate::offset::bytes(batch.segment_size);
+        if batch.left == 0 || !fits || !permitted {
             return None;
         }
         let len = self.datagram(cx, batch, room);
@@ -234,6 +257,7 @@ impl<E: Environment> Connection<E> {
         };
         batch.sent = batch.sent.saturating_add(len);
         batch.budget = batch.budget.saturating_sub(crate::offset::bytes(len));
+        batch.room = batch.room.saturating_sub(crate::offset::bytes(len));
         self.stats.datagrams_sent = self.stats.datagrams_sent.saturating_add(1);
         self.stats.bytes_sent = self
             .stats

@@ -167,8 +167,8 @@ impl Application for Ours {
         let code = VarInt::saturating(code);
         match connection.streams().stop(stream, code, GFP_KERNEL) {
             Ok(()) => Ok(()),
-            // There is nothing to stop: what is there is thrown away.
-            Err(StopError::Finished) => {
+            // Everything has arrived, so nothing is to be stopped: what is unread is thrown away.
+            Err(StopError::Finished | StopError::Closed) => {
                 let (len, _) = connection.streams().readable(stream);
                 connection.consume(stream, len, now);
                 Ok(())
