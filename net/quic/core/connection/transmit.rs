@@ -23,12 +23,19 @@ use crate::loss::path::{SendAllowance, SendLimit};
 use crate::packet::{PacketNumberSpace, PacketType, MIN_INITIAL_DATAGRAM};
 use crate::role::Role;
 use crate::stream::Tail;
+use crate::time::Duration;
 
 /// How many packets are remembered at a time: a batch of 64 KiB has up to 54 datagrams.
 const RESERVED_PACKETS: usize = 64;
 
+/// When to try again after there was no memory for a datagram.
+const RETRY: Duration = Duration::from_millis(1);
+
 /// The smallest room in a datagram that another packet is begun in.
 const MIN_PACKET_ROOM: usize = 64;
+
+/// The smallest room below the anti-amplification limit for which a datagram is begun.
+const MIN_ROOM: u64 = 64;
 
 /// The packets of a datagram, in their order.
 // RFC 9000 §12.2: senders SHOULD coalesce packets in increasing order of encryption levels
@@ -95,7 +102,7 @@ pub(super) enum Want {
 impl<E: Environment> Connection<E> {
     /// The next datagrams to send, at most `max_datagrams`; `None` if there are none for now.
     ///
-    /// To be called until there are none, after whatever may have changed that.
+    /// To be called until there are none, or one is empty, after whatever may have changed that.
     pub fn begin_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
         match self.state {
             State::Open => {}
@@ -107,7 +114,7 @@ impl<E: Environment> Connection<E> {
         let probed = self
             .paths
             .iter()
-            .find(|path| path.wants_to_probe() && path.amplification_room() > 0)
+            .find(|path| path.wants_to_probe() && path.amplification_room() >= MIN_ROOM)
             .map(|path| path.id);
         if let Some(path) = probed.filter(|_| self.keys.can_send(PacketType::OneRtt)) {
             return self.batch(Kind::Path, path, u64::MAX, 1);
@@ -120,7 +127,7 @@ impl<E: Environment> Connection<E> {
         let path = self.paths.active_id();
         let wanted = ORDER
             .into_iter()
-            .map(|packet_type| self.wants(packet_type, cx, self.paths.active_id()))
+            .map(|packet_type| self.wants(packet_type, cx))
             .max()
             .unwrap_or(Want::Nothing);
         let probes = self.probes();
@@ -187,7 +194,11 @@ impl<E: Environment> Connection<E> {
         let room = path_state.amplification_room();
         let size = match kind {
             Kind::Data { .. } | Kind::MtuProbe => path_state.recovery.mtu().for_probe(pto_count),
-            Kind::Close | Kind::Path => crate::pmtud::BASE,
+            // The room may be less than that of a whole datagram.
+            Kind::Close | Kind::Path => {
+                let room = u16::try_from(room).unwrap_or(u16::MAX);
+                crate::pmtud::BASE.min(room)
+            }
         };
         Some(Batch {
             addresses: path_state.addresses,
@@ -242,8 +253,17 @@ impl<E: Environment> Connection<E> {
         Some(len)
     }
 
-    /// The batch is complete, and leaves now.
-    pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
+    /// The batch is complete, and leaves now. Returns whether there was anything in it: if not,
+    /// there was no memory, and [`Self::timeout`] says when to try again.
+    pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
+        if batch.sent == 0 && batch.kind != Kind::Close {
+            self.timers.set(Timer::Pacing, cx.now + RETRY);
+        }
+        self.settle_batch(cx, batch);
+        batch.sent > 0
+    }
+
+    fn settle_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
         if let Some(path) = self.paths.get_mut(batch.path) {
             path.on_sent(batch.sent);
         }
@@ -295,7 +315,9 @@ impl<E: Environment> Connection<E> {
             Kind::MtuProbe => batch.segment_size,
             _ => 0,
         };
-        for (at, packet_type) in (0_usize..).zip(ORDER) {
+        let mut later = ORDER.as_slice();
+        while let Some((&packet_type, rest)) = later.split_first() {
+            later = rest;
             if self.wants_in(packet_type, cx, batch) == Want::Nothing {
                 continue;
             }
@@ -315,13 +337,13 @@ impl<E: Environment> Connection<E> {
             // […] Similarly, a server MUST expand the payload of all UDP datagrams carrying
             // ack-eliciting Initial packets. An Initial packet that only acknowledges is expanded
             // as well, which does no harm.
+            // CONNECTION_CLOSE elicits nothing, and goes without where there is no room.
             if packet_type == PacketType::Initial {
-                pad_to = MIN_INITIAL_DATAGRAM;
+                pad_to = MIN_INITIAL_DATAGRAM.min(batch.segment_size);
             }
-            let later = ORDER.iter().skip(at.saturating_add(1));
             let is_last = later
-                .copied()
-                .all(|later| self.wants_in(later, cx, batch) == Want::Nothing);
+                .iter()
+                .all(|later| self.wants_in(*later, cx, batch) == Want::Nothing);
             let pad = match is_last {
                 true => pad_to,
                 false => 0,
@@ -342,7 +364,7 @@ impl<E: Environment> Connection<E> {
     fn wants_in(&self, packet_type: PacketType, cx: &Context<'_, E>, batch: &Batch) -> Want {
         match batch.kind {
             Kind::Data { ack_only } => {
-                let wanted = self.wants(packet_type, cx, batch.path);
+                let wanted = self.wants(packet_type, cx);
                 match ack_only {
                     true => wanted.min(self.ack_wanted(packet_type, cx)),
                     false => wanted,
@@ -358,7 +380,7 @@ impl<E: Environment> Connection<E> {
     }
 
     /// What packets of that type have to carry.
-    pub(super) fn wants(&self, packet_type: PacketType, cx: &Context<'_, E>, path: u8) -> Want {
+    fn wants(&self, packet_type: PacketType, cx: &Context<'_, E>) -> Want {
         let can_send = self.keys.can_send(packet_type)
             || (packet_type == PacketType::OneRtt && self.keys.unencrypted && self.complete);
         if !can_send {
@@ -369,7 +391,10 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
-            PacketType::ZeroRtt => self.has_application_data(path),
+            PacketType::ZeroRtt => {
+                // A server has the keys to receive.
+                self.role == Role::Client && self.has_application_data()
+            }
             PacketType::OneRtt => {
                 space.probes > 0
                     || space.crypto.has_data()
@@ -379,7 +404,7 @@ impl<E: Environment> Connection<E> {
                     || self.ping_due
                     || self.body.local_cids.has_pending()
                     || self.body.remote_cids.has_pending()
-                    || self.has_application_data(path)
+                    || self.has_application_data()
             }
         };
         match data {
@@ -388,7 +413,7 @@ impl<E: Environment> Connection<E> {
         }
     }
 
-    fn has_application_data(&self, _path: u8) -> bool {
+    fn has_application_data(&self) -> bool {
         self.body.streams.has_control()
             || self.body.streams.has_stream(self.tail())
             || !self.body.datagrams_out.is_empty()
