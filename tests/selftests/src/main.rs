@@ -25,7 +25,7 @@ Needs root; every case gets a process and, but for a few, a network namespace of
 its own.
 
   --list        print the names of the cases and run none
-  --jobs N      run up to N cases at once [one for each processor]
+  --jobs N      run up to N cases at once [1]
   --slow N      multiply every time limit by N, for emulation or a debug kernel
                 [1, but 5 if VM_KERNEL=debug]
   --self-check  run cases that fail on purpose, to see what the report looks like
@@ -47,7 +47,7 @@ struct Arguments {
 
 fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
     let mut parsed = Arguments {
-        jobs: std::thread::available_parallelism().map_or(1, usize::from),
+        jobs: 1,
         slow: usual_slowness(),
         ..Arguments::default()
     };
