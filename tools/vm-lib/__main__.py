@@ -34,7 +34,6 @@ docs/testing.md.
 import argparse
 import fcntl
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -127,11 +126,17 @@ def shell(kernel, settings, log):
     machine = Machine(kernel, settings, log)
     print(f"booting {kernel.release}; the kernel log goes to {log}; exit or Ctrl-D ends the VM, Ctrl-] x kills it")
     sys.stdout.flush()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between our start and the guest's, Ctrl-C is nobody's
-    machine.shell()
+    code = 0
+    try:
+        machine.boot("shell")
+        if not machine.shell():
+            print("the VM was ended")
+    except VmDied as death:
+        print(f"error: {death}\nkernel log: {log}", file=sys.stderr)
+        code = EXIT_NO_VM
     complaints = kernel_log.scan(machine.log())
     print_complaints(complaints, log)
-    return EXIT_COMPLAINT if complaints else 0
+    return code or (EXIT_COMPLAINT if complaints else 0)
 
 
 def one_command(kernel, settings, log, options):

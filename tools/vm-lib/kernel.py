@@ -64,7 +64,7 @@ class Kernel:
         self.cache = top / "build/vm"
         link = top / "build" / self.LINKS[which] if which in self.LINKS else Path(which)
         self.name = which if which in self.LINKS else link.name
-        fix = self.SETUP.get(which, "give a directory that tools/setup made")
+        fix = self.SETUP.get(which, "one of stock, other and debug, or a directory that tools/setup made")
         if not (link / "vmlinuz").exists():
             raise Problem(f"there is no {which} kernel: {link}/vmlinuz is missing", fix)
         self.directory = link.resolve()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """One life of a VM: start it, run jobs in it, read its kernel log, end it.
 
-    boot() --> serving --run()--> serving ... --off()--> ended
+    boot("serve") --> serving --run()--> serving ... --off()--> ended
       |                   |
       +----- VmDied ------+   (panic, timeout, qemu's own end)
 
-    shell() --> ended
+    boot("shell") --> a shell --shell()--> ended
 
 The guest's side of the conversation is tools/vm-init.
 """
@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import terminal
 from kernel import hash_of, run
 
 # A guest that is not up after this long will not come up. It takes seconds on an
@@ -102,12 +103,12 @@ class Machine:
 
     # --- the beginning
 
-    def boot(self):
-        """Starts the VM and waits until it serves."""
-        self._prepare("serve")
+    def boot(self, mode="serve"):
+        """Starts the VM and waits until it serves, or has a shell for shell()."""
+        self._prepare(mode)
         for _ in range(BOOT_ATTEMPTS):
             try:
-                self._start_serving()
+                self._start()
             except VmDied:
                 self._echo()
                 if NO_TICK not in self.unread_log:
@@ -120,12 +121,12 @@ class Machine:
         raise VmDied(f"the guest had no APIC timer in {BOOT_ATTEMPTS} boots; this machine is too busy")
 
     def shell(self):
-        """Runs the VM with its terminal on ours, to its end."""
-        self._prepare("shell")
-        # Ctrl-C is the guest's; Ctrl-] x ends a VM that hangs.
-        command = self._command("stdio,id=control,mux=on,signal=off")
-        self.qemu = subprocess.Popen([*command, "-echr", "0x1d"])
-        self.qemu.wait()
+        """Gives the guest our terminal until its shell ends. Returns whether it did; else the user
+        has ended the VM."""
+        greeting, self.received = self.received, b""
+        ended = terminal.relay(self.control, greeting)
+        self.kill()
+        return ended
 
     def _prepare(self, mode):
         """What the guest finds when it comes up."""
@@ -143,7 +144,7 @@ class Machine:
         self.console.parent.mkdir(parents=True, exist_ok=True)
         self.console.write_bytes(b"")
 
-    def _start_serving(self):
+    def _start(self):
         self.control, theirs = socket.socketpair()
         self.control.setblocking(False)
         with theirs:  # ours must be the only other end, or qemu's death goes unnoticed
@@ -167,13 +168,14 @@ class Machine:
             # CPU, because only then is there one order of instructions. Without
             # erms and fsrm, else every byte of a `rep movsb` counts as one.
             accelerator = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=on"]
-            cpu, cpus = "max,-la57,-erms,-fsrm", 1
+            without, cpus = ",-erms,-fsrm", 1
         else:
             accelerator = ["-accel", "tcg,thread=multi"]
-            # Page tables of four levels: KASAN asks the features of the CPU how many
-            # there are, and identify_cpu() clears them for a moment, in which an
-            # interrupt would fill the log with complaints.
-            cpu, cpus = "max,-la57", settings.cpus
+            without, cpus = "", settings.cpus
+        # Page tables of four levels: KASAN asks the features of the CPU how many
+        # there are, and identify_cpu() clears them for a moment, in which an
+        # interrupt would fill the log with complaints.
+        cpu = "max,-la57" + without
         command = ["qemu-system-x86_64", "-name", f"quic-{kernel.name}", *accelerator]
         # A socket for each CPU: without ACPI the kernel learns of the CPUs from
         # the MP table, and there stands one for each socket.
@@ -224,8 +226,6 @@ class Machine:
             parameters.append("pmtmr=0x608")  # where SeaBIOS puts it; see NO_TIMER
         if "CONFIG_SOFTLOCKUP_DETECTOR=y" in config:
             parameters.append("watchdog_thresh=30")
-        if "CONFIG_LEGACY_PTYS=y" in config:
-            parameters.append("pty.legacy_count=0")  # 512 devices that nobody opens: a quarter of a debug boot
         if "CONFIG_DEBUG_KMEMLEAK=y" in config:
             # The allocator's sheaves keep pointers to what it has handed out, which
             # kmemleak takes for references: dozens of objects of a size can be lost

@@ -11,7 +11,9 @@ use harness::case::Case;
 use harness::tap::Tap;
 use harness::{expect, runner, self_check};
 use std::io::{self, IsTerminal, Write};
+use std::num::NonZero;
 use std::process::ExitCode;
+use std::thread::available_parallelism;
 use std::time::Instant;
 use sys::privilege;
 use sys::socket::Socket;
@@ -21,11 +23,11 @@ usage: selftest [OPTION...] [FILTER...]
 
 Runs the cases whose name contains one of the filters, or all of them, against
 the QUIC module of the running kernel, which is loaded on demand. Prints TAP 13.
-Needs root; every case gets a process and, but for a few, a network namespace of
-its own.
+Needs root. The cases run in child processes and, but for a few, in network
+namespaces made for them.
 
   --list        print the names of the cases and run none
-  --jobs N      run up to N cases at once [1]
+  --jobs N      run up to N cases at once [one for each processor]
   --slow N      multiply every time limit by N, for emulation or a debug kernel
                 [1, but 5 if VM_KERNEL=debug]
   --self-check  run cases that fail on purpose, to see what the report looks like
@@ -47,7 +49,7 @@ struct Arguments {
 
 fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
     let mut parsed = Arguments {
-        jobs: 1,
+        jobs: available_parallelism().map_or(1, NonZero::get),
         slow: usual_slowness(),
         ..Arguments::default()
     };

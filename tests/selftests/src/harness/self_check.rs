@@ -18,6 +18,7 @@ cases! { "self":
     leaves_a_child_behind,
     is_killed,
     exits,
+    exits_as_if_all_was_well,
     prints,
     still_runs,
 }
@@ -76,6 +77,10 @@ fn is_killed() {
 
 fn exits() {
     std::process::exit(3);
+}
+
+fn exits_as_if_all_was_well() {
+    std::process::exit(0);
 }
 
 fn prints() {

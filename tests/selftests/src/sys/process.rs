@@ -142,6 +142,21 @@ pub(crate) fn run_in_child(life: impl FnOnce() -> i32) -> Result<Ended> {
     Ok(ended(status))
 }
 
+/// How many files this process has open, how many threads it has, and whether it has children;
+/// `None` if that cannot be told.
+pub(crate) fn belongings() -> Option<(usize, usize, bool)> {
+    let count = |path| Some(std::fs::read_dir(path).ok()?.count());
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: A zeroed structure is valid, and it may be written to.
+    let waited = check(unsafe { libc::waitid(libc::P_ALL, 0, &mut std::mem::zeroed(), options) });
+    let has_children = waited != Err(Errno(libc::ECHILD));
+    Some((
+        count("/proc/self/fd")?,
+        count("/proc/self/task")?,
+        has_children,
+    ))
+}
+
 /// Allows this process to have `count` open files. Needs root if that is more than the hard limit.
 pub(crate) fn allow_open_files(count: u64) -> Result<()> {
     let limit = libc::rlimit {
