@@ -42,24 +42,28 @@ need_root() {
 # step "TITLE" COMMAND...: run COMMAND with its output in a log, show a running
 # clock on a terminal, and the end of the log if it fails.
 step() {
-    local title=$1 log start pid=0 rc=0
+    local title=$1 log start job clock='' rc=0
     shift
     mkdir -p "$QUIC_CACHE/log"
     log=$QUIC_CACHE/log/$(printf '%s' "$title" | tr -cs 'A-Za-z0-9.+' -).log
     start=$SECONDS
     if [ -t 1 ]; then
         (while sleep 1; do printf '\r  %-58s %4ds ' "$title" $((SECONDS - start)); done) &
-        pid=$!
+        clock=$!
     fi
-    # errexit does not hold inside a command of a condition, so the command gets
-    # a subshell of its own, and the condition only looks at how that one ended.
-    set +e
-    (set -e; "$@") >"$log" 2>&1 </dev/null
-    rc=$?
-    set -e
-    if [ $pid != 0 ]; then
-        kill $pid 2>/dev/null || true
-        wait $pid 2>/dev/null || true
+    # The command gets a process group, so that all of it ends with us, whatever
+    # ends us. KILL, for process 1 of a namespace hears nothing else.
+    set -m
+    (set -e; "$@") >"$log" 2>&1 </dev/null &
+    job=$!
+    set +m
+    # shellcheck disable=SC2064 # of this job
+    trap "kill -KILL -- -$job $clock 2>/dev/null || true" EXIT
+    wait $job || rc=$?
+    trap - EXIT
+    if [ -n "$clock" ]; then
+        kill "$clock" 2>/dev/null || true
+        wait "$clock" 2>/dev/null || true
         printf '\r'
     fi
     if [ $rc = 0 ]; then

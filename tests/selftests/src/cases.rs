@@ -53,6 +53,7 @@ pub(crate) const LOADS_THE_MODULE: &str = "module.is_loaded_on_demand";
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
     [
+        many::cases(), // first, for they take long
         module::cases(),
         create::cases(),
         bind::cases(),
@@ -84,7 +85,6 @@ pub(crate) fn all() -> Vec<Case> {
         sysctl::cases(),
         netns::cases(),
         privilege::cases(),
-        many::cases(),
     ]
     .into_iter()
     .flatten()

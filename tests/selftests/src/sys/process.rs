@@ -4,7 +4,7 @@
 
 use super::errno::{check, check_length, Errno, Result};
 use std::ffi::CStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -142,19 +142,32 @@ pub(crate) fn run_in_child(life: impl FnOnce() -> i32) -> Result<Ended> {
     Ok(ended(status))
 }
 
-/// How many files this process has open, how many threads it has, and whether it has children;
-/// `None` if that cannot be told.
-pub(crate) fn belongings() -> Option<(usize, usize, bool)> {
-    let count = |path| Some(std::fs::read_dir(path).ok()?.count());
+/// What a case may leave behind in this process: open files, threads, children, privileges, signal
+/// handlers, limits. `None` if that cannot be told.
+pub(crate) fn belongings() -> Option<impl PartialEq> {
+    const OF_STATUS: [&str; 8] = [
+        "Uid",
+        "Gid",
+        "Groups",
+        "Threads",
+        "Sig",
+        "Cap",
+        "NoNewPrivs",
+        "Seccomp",
+    ];
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let status: String = status
+        .lines()
+        .filter(|line| OF_STATUS.iter().any(|name| line.starts_with(name)))
+        .filter(|line| !line.starts_with("SigQ")) // counts those of all processes
+        .collect();
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let files = fs::read_dir("/proc/self/fd").ok()?.count();
     let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
     // SAFETY: A zeroed structure is valid, and it may be written to.
     let waited = check(unsafe { libc::waitid(libc::P_ALL, 0, &mut std::mem::zeroed(), options) });
     let has_children = waited != Err(Errno(libc::ECHILD));
-    Some((
-        count("/proc/self/fd")?,
-        count("/proc/self/task")?,
-        has_children,
-    ))
+    Some((status, limits, files, has_children))
 }
 
 /// Allows this process to have `count` open files. Needs root if that is more than the hard limit.
