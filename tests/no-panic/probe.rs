@@ -12,6 +12,7 @@
 #![no_std]
 #![allow(missing_docs, clippy::too_many_arguments)]
 
+use core::ops::Range;
 use kernel::alloc::{AllocError, Flags};
 use quic_core::ack::{decode_ack_delay, AckTiming, Receiver};
 use quic_core::bytes::{Full, Reader, Writer};
@@ -19,6 +20,9 @@ use quic_core::chunk::Chunk;
 use quic_core::cid::{ConnectionId, StatelessResetToken};
 use quic_core::cid_set::{CidError, CidInfo, LocalCids, RemoteCids};
 use quic_core::client_hello::{ClientHello, ClientHelloError, ClientHelloReader};
+use quic_core::connection::{
+    Accepted, Addresses, Arrival, Config, Connection, Context, Environment, Event, ReceiveBuffer,
+};
 use quic_core::crypto::{
     AeadError, CipherSuite, CryptoError, CryptoProvider, HashAlgorithm, HeaderKey, InitialSecrets,
     KeyUse, Nonce, PacketKey, PacketProtection, Part, TrafficSecret,
@@ -74,7 +78,7 @@ impl HeaderKey for Key {
 }
 
 impl PacketKey for Key {
-    type Chunk = &'static [u8];
+    type Chunk = Fragment;
 
     fn seal(
         &mut self,
@@ -90,7 +94,7 @@ impl PacketKey for Key {
         nonce: &Nonce,
         _header: &[u8],
         payload: &mut [u8],
-        _parts: &[Part<'_, &'static [u8]>],
+        _parts: &[Part<'_, Fragment>],
     ) -> Result<(), CryptoError> {
         self.0.run(nonce, payload).then_some(()).ok_or(CryptoError)
     }
@@ -234,7 +238,7 @@ pub fn probe_seal(
     acked: Option<PacketNumber>,
     key: &Key,
     protection: &mut PacketProtection<Key>,
-    parts: &[Part<'_, &'static [u8]>],
+    parts: &[Part<'_, Fragment>],
 ) -> Result<core::ops::Range<usize>, SealError> {
     let packet = header
         .emit(writer, number, acked, true)
@@ -436,9 +440,9 @@ impl Paths for TwoPaths {
 type Told = dyn FnMut(PacketNumberSpace, PacketNumber, &SentPacket<Content>, bool);
 
 /// The streams, which hear what becomes of their packets.
-pub struct Streams(pub &'static mut Told);
+pub struct Teller(pub &'static mut Told);
 
-impl Fates<Content> for Streams {
+impl Fates<Content> for Teller {
     fn on_acked(
         &mut self,
         space: PacketNumberSpace,
@@ -490,7 +494,7 @@ pub fn probe_ack(
     space: PacketNumberSpace,
     now: Instant,
     paths: &mut TwoPaths,
-    streams: &mut Streams,
+    streams: &mut Teller,
 ) -> Result<Outcome, TransportError> {
     let info = AckInfo::new(frame, exponent);
     recovery.on_ack_received(space, &info, frame.ranges(), now, paths, streams)
@@ -501,7 +505,7 @@ pub fn probe_timeout(
     recovery: &mut Recovery<Content>,
     now: Instant,
     paths: &mut TwoPaths,
-    streams: &mut Streams,
+    streams: &mut Teller,
     visit: &mut dyn FnMut(PacketNumber, &SentPacket<Content>),
 ) -> Option<Instant> {
     if let Timeout::Probe { space, .. } = recovery.on_loss_detection_timeout(now, paths, streams) {
@@ -522,7 +526,7 @@ pub fn probe_handshake(
     index: u8,
     now: Instant,
     paths: &mut TwoPaths,
-    streams: &mut Streams,
+    streams: &mut Teller,
 ) -> Duration {
     recovery.skip_packet_numbers(space, delay.as_nanos());
     recovery.set_max_ack_delay(delay);
@@ -994,4 +998,163 @@ pub fn probe_directionality(id: StreamId) -> Option<StreamId> {
         Directionality::Unidirectional => Directionality::Bidirectional,
     };
     StreamId::nth(id.initiator(), other, id.index())
+}
+
+/// What surrounds a connection.
+pub struct Surroundings {
+    pub opaque: &'static dyn Opaque,
+    pub provider: Provider,
+}
+
+impl Environment for Surroundings {
+    type Tx = Fragment;
+    type Rx = Fragment;
+    type Crypto = Provider;
+
+    fn crypto(&self) -> &Provider {
+        &self.provider
+    }
+
+    fn random(&mut self, bytes: &mut [u8]) {
+        self.opaque.run(&[], bytes);
+    }
+
+    fn reset_token(&self, cid: &ConnectionId) -> StatelessResetToken {
+        let mut token = [0; 16];
+        self.opaque.run(cid.as_slice(), &mut token);
+        StatelessResetToken::new(token)
+    }
+
+    fn copy(&self, _chunk: &Fragment, _start: usize, to: &mut [u8]) {
+        self.opaque.run(&[], to);
+    }
+
+    fn event(&mut self, event: Event<'_>) {
+        self.opaque
+            .run(&[u8::from(matches!(event, Event::Confirmed))], &mut []);
+    }
+}
+
+/// The memory of a datagram.
+pub trait Memory {
+    fn fragment(&mut self, range: Range<usize>) -> Result<Fragment, AllocError>;
+}
+
+pub struct Buffer(pub &'static mut dyn Memory);
+
+impl ReceiveBuffer for Buffer {
+    type Chunk = Fragment;
+
+    fn chunk(&mut self, range: Range<usize>, _bytes: &[u8]) -> Result<Fragment, AllocError> {
+        self.0.fragment(range)
+    }
+
+    fn defer(&mut self, range: Range<usize>, _packet_type: PacketType) {
+        let _ = self.0.fragment(range);
+    }
+}
+
+type Probed = Connection<Surroundings>;
+type Moment<'a> = Context<'a, Surroundings>;
+
+#[no_mangle]
+pub fn probe_connect(
+    cx: &mut Moment<'_>,
+    config: Config,
+    addresses: Addresses,
+    cid: ConnectionId,
+    token: &[u8],
+) -> Result<Probed, AllocError> {
+    Connection::connect(cx, config, addresses, cid, token)
+}
+
+#[no_mangle]
+pub fn probe_accept(
+    cx: &mut Moment<'_>,
+    config: Config,
+    accepted: &Accepted,
+    cid: ConnectionId,
+) -> Result<Probed, AllocError> {
+    Connection::accept(cx, config, accepted, cid)
+}
+
+#[no_mangle]
+pub fn probe_connection_receive(
+    connection: &mut Probed,
+    cx: &mut Moment<'_>,
+    arrival: &Arrival,
+    bytes: &mut [u8],
+    buffer: &mut Buffer,
+) -> Option<Instant> {
+    connection.on_datagram(cx, arrival, bytes, buffer);
+    connection.timeout()
+}
+
+#[no_mangle]
+pub fn probe_connection_transmit(
+    connection: &mut Probed,
+    cx: &mut Moment<'_>,
+    datagrams: usize,
+    out: &mut [u8],
+) -> usize {
+    let Some(mut batch) = connection.begin_batch(cx, datagrams) else {
+        return 0;
+    };
+    let mut sent = 0_usize;
+    while let Some(len) = connection.fill(cx, &mut batch, out) {
+        sent = sent.wrapping_add(len);
+    }
+    connection.end_batch(cx, &batch);
+    sent
+}
+
+#[no_mangle]
+pub fn probe_connection_timeout(connection: &mut Probed, cx: &mut Moment<'_>) -> Option<Instant> {
+    connection.on_timeout(cx);
+    connection.timeout()
+}
+
+#[no_mangle]
+pub fn probe_connection_tls(
+    connection: &mut Probed,
+    cx: &mut Moment<'_>,
+    packet_type: PacketType,
+    bytes: &[u8],
+    message: Fragment,
+) -> bool {
+    let installed = CipherSuite::from_tls_cipher(51)
+        .map(|suite| connection.install_secret(cx, packet_type, true, suite, bytes));
+    let written = connection.write_crypto(packet_type.space(), message, cx.flags);
+    let accepted = connection.set_peer_parameters(cx, bytes);
+    connection.handshake_complete(cx);
+    connection.zero_rtt_rejected(cx);
+    let token = connection.send_new_token(bytes, cx.flags);
+    let updated = connection.update_keys(cx);
+    written.is_ok()
+        && accepted.is_ok()
+        && token.is_ok()
+        && updated.is_ok()
+        && installed.is_some_and(|installed| installed.is_ok())
+}
+
+#[no_mangle]
+pub fn probe_connection_user(
+    connection: &mut Probed,
+    cx: &mut Moment<'_>,
+    addresses: &Addresses,
+    data: Fragment,
+    cid: ConnectionId,
+    reason: &[u8],
+) -> bool {
+    let sent = connection.send_datagram(data, cx.flags).is_ok();
+    let issued = connection.wanted_cids() > 0 && connection.issue_cid(cid, cx.flags).is_ok();
+    let moved = connection.migrate(cx, addresses.local).is_ok();
+    connection.close(cx, VarInt::ZERO, reason);
+    connection.close_with_alert(cx, 40);
+    sent && issued && moved
+}
+
+#[no_mangle]
+pub fn probe_connection_drop(connection: Probed) {
+    drop(connection);
 }

@@ -372,13 +372,26 @@ impl<E: Environment> Connection<E> {
             if let Some(at) = self.recovery.loss_detection_timer() {
                 next = next.min(at);
             }
-            for space in &self.body.spaces {
-                if let AckTiming::At(at) = space.receiver.timing(Instant::from_nanos(0)) {
-                    next = next.min(at);
-                }
-            }
+            next = next.min(self.ack_deadline());
         }
         (next != Instant::FAR_FUTURE).then_some(next)
+    }
+
+    /// When an acknowledgment has to leave, if one can: not without keys, and not beyond the
+    /// anti-amplification limit. What lifts these is an event of its own.
+    fn ack_deadline(&self) -> Instant {
+        if self.amplification_limited {
+            return Instant::FAR_FUTURE;
+        }
+        [PacketType::Initial, PacketType::Handshake, PacketType::OneRtt]
+            .into_iter()
+            .filter(|packet_type| self.can_send(*packet_type))
+            .map(|packet_type| self.body.space(packet_type.space()).receiver.timing(Instant::from_nanos(0)))
+            .map(|timing| match timing {
+                AckTiming::At(at) => at,
+                AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
+            })
+            .fold(Instant::FAR_FUTURE, Instant::min)
     }
 
     /// Time has passed. Whatever is due at `cx.now` is done; an early call does no harm.

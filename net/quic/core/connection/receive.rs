@@ -42,6 +42,15 @@ pub(super) struct PacketContext<'a> {
     pub(super) dcid: &'a [u8],
 }
 
+/// How the datagram of a packet came.
+#[derive(Copy, Clone)]
+struct Came<'a> {
+    arrival: &'a Arrival,
+    /// The path, if it is known.
+    known: Option<u8>,
+    datagram_len: usize,
+}
+
 /// What became of a packet.
 enum Processed {
     /// Its frames took effect.
@@ -76,8 +85,7 @@ impl<E: Environment> Connection<E> {
         if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
             path.on_received(bytes.len());
         }
-        let counted = known.is_some();
-        self.on_packets(cx, arrival, bytes, counted, buffer);
+        self.on_packets(cx, arrival, bytes, buffer);
     }
 
     /// Takes a packet once more that [`ReceiveBuffer::defer`] was given, after keys were installed.
@@ -90,18 +98,15 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         if self.state == State::Open {
-            self.on_packets(cx, arrival, bytes, true, buffer);
+            self.on_packets(cx, arrival, bytes, buffer);
         }
     }
-
-    /// Takes the packets of a datagram, whose bytes may be `counted` as received on a path already.
 
     fn on_packets(
         &mut self,
         cx: &mut Context<'_, E>,
         arrival: &Arrival,
         bytes: &mut [u8],
-        counted: bool,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         let known = self.paths.find(&arrival.addresses);
@@ -140,13 +145,6 @@ impl<E: Environment> Connection<E> {
             }
             if !matches!(self.state, State::Open) {
                 return;
-            }
-        }
-        if !counted {
-            // RFC 9000 §8: the datagram with which a path comes up lets the first challenge leave.
-            let path = self.paths.find(&arrival.addresses);
-            if let Some(path) = path.and_then(|id| self.paths.get_mut(id)) {
-                path.on_received(len);
             }
         }
         if any {
@@ -225,7 +223,12 @@ impl<E: Environment> Connection<E> {
             self.on_key_phase(cx);
         }
         self.on_authenticated(cx, known, &opened)?;
-        self.process(cx, arrival, known, largest, &opened, buffer)
+        let came = Came {
+            arrival,
+            known,
+            datagram_len,
+        };
+        self.process(cx, &came, largest, &opened, buffer)
     }
 
     /// Opens a packet with the keys of its version.
@@ -321,15 +324,19 @@ impl<E: Environment> Connection<E> {
     fn process(
         &mut self,
         cx: &mut Context<'_, E>,
-        arrival: &Arrival,
-        known: Option<u8>,
+        came: &Came<'_>,
         largest: Option<PacketNumber>,
         packet: &OpenedPacket<'_>,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<Processed, OpenError> {
+        let Came {
+            arrival,
+            known,
+            datagram_len,
+        } = *came;
         let space = packet.packet_type().space();
         let known = known.or_else(|| self.paths.find(&arrival.addresses));
-        let Some(path) = known.or_else(|| self.new_path(cx, arrival)) else {
+        let Some(path) = known.or_else(|| self.new_path(cx, arrival, datagram_len)) else {
             return Ok(Processed::No);
         };
         let context = PacketContext {
@@ -401,9 +408,15 @@ impl<E: Environment> Connection<E> {
     }
 
     /// A path that the peer has come up with.
-    fn new_path(&mut self, cx: &mut Context<'_, E>, arrival: &Arrival) -> Option<u8> {
+    fn new_path(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        datagram_len: usize,
+    ) -> Option<u8> {
         let recovery = self.new_path_recovery(cx, &arrival.addresses)?;
         let mut path = Path::new(arrival.addresses, recovery);
+        path.on_received(datagram_len);
         // RFC 9000 §9.5: An endpoint MUST NOT use the same connection ID when sending to more than
         // one destination address. Unless the peer gave no other.
         path.cid = self.body.remote_cids.reserve_unused();

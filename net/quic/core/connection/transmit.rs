@@ -23,9 +23,13 @@ use crate::loss::path::{SendAllowance, SendLimit};
 use crate::packet::{PacketNumberSpace, PacketType, MIN_INITIAL_DATAGRAM};
 use crate::role::Role;
 use crate::stream::Tail;
+use crate::time::Duration;
 
 /// How many packets are remembered at a time: a batch of 64 KiB has up to 54 datagrams.
 const RESERVED_PACKETS: usize = 64;
+
+/// When to try again after there was no memory for a datagram.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// The smallest room in a datagram that another packet is begun in.
 const MIN_PACKET_ROOM: usize = 64;
@@ -101,7 +105,7 @@ pub(super) enum Want {
 impl<E: Environment> Connection<E> {
     /// The next datagrams to send, at most `max_datagrams`; `None` if there are none for now.
     ///
-    /// To be called until there are none, after whatever may have changed that.
+    /// To be called until there are none, or one is empty, after whatever may have changed that.
     pub fn begin_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
         match self.state {
             State::Open => {}
@@ -113,7 +117,7 @@ impl<E: Environment> Connection<E> {
             .iter()
             .find(|path| path.wants_to_probe() && path.amplification_room() >= MIN_DATAGRAM)
             .map(|path| path.id);
-        if let Some(path) = probed.filter(|_| self.keys.can_send(PacketType::OneRtt)) {
+        if let Some(path) = probed.filter(|_| self.can_send(PacketType::OneRtt)) {
             return self.batch(Kind::Path, path, u64::MAX, 1);
         }
         self.prefer_fresh_keys(cx);
@@ -123,12 +127,7 @@ impl<E: Environment> Connection<E> {
     /// CONNECTION_CLOSE, as far as the anti-amplification limit lets it pass.
     fn close_batch(&mut self) -> Option<Batch> {
         let room = self.paths.active()?.amplification_room();
-        let least = match self.keys.can_send(PacketType::Initial) {
-            // Its datagram is expanded.
-            true => u64::from(crate::pmtud::BASE),
-            false => MIN_DATAGRAM,
-        };
-        match room < least {
+        match room < MIN_DATAGRAM {
             true => None,
             false => self.batch(Kind::Close, self.paths.active_id(), u64::MAX, 1),
         }
@@ -138,7 +137,7 @@ impl<E: Environment> Connection<E> {
         let path = self.paths.active_id();
         let wanted = ORDER
             .into_iter()
-            .map(|packet_type| self.wants(packet_type, cx, self.paths.active_id()))
+            .map(|packet_type| self.wants(packet_type, cx))
             .max()
             .unwrap_or(Want::Nothing);
         let probes = self.probes();
@@ -266,8 +265,17 @@ impl<E: Environment> Connection<E> {
         Some(len)
     }
 
-    /// The batch is complete, and leaves now.
-    pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
+    /// The batch is complete, and leaves now. Returns whether there was anything in it: if not,
+    /// there was no memory, and [`Self::timeout`] says when to try again.
+    pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
+        if batch.sent == 0 && batch.kind != Kind::Close {
+            self.timers.set(Timer::Pacing, cx.now + RETRY);
+        }
+        self.settle_batch(cx, batch);
+        batch.sent > 0
+    }
+
+    fn settle_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
         if let Some(path) = self.paths.get_mut(batch.path) {
             path.on_sent(batch.sent);
         }
@@ -319,7 +327,9 @@ impl<E: Environment> Connection<E> {
             Kind::MtuProbe => batch.segment_size,
             _ => 0,
         };
-        for (at, packet_type) in (0_usize..).zip(ORDER) {
+        let mut later = ORDER.as_slice();
+        while let Some((&packet_type, rest)) = later.split_first() {
+            later = rest;
             if self.wants_in(packet_type, cx, batch) == Want::Nothing {
                 continue;
             }
@@ -339,13 +349,13 @@ impl<E: Environment> Connection<E> {
             // […] Similarly, a server MUST expand the payload of all UDP datagrams carrying
             // ack-eliciting Initial packets. An Initial packet that only acknowledges is expanded
             // as well, which does no harm.
+            // CONNECTION_CLOSE elicits nothing, and goes without where there is no room.
             if packet_type == PacketType::Initial {
-                pad_to = MIN_INITIAL_DATAGRAM;
+                pad_to = MIN_INITIAL_DATAGRAM.min(batch.segment_size);
             }
-            let later = ORDER.iter().skip(at.saturating_add(1));
             let is_last = later
-                .copied()
-                .all(|later| self.wants_in(later, cx, batch) == Want::Nothing);
+                .iter()
+                .all(|later| self.wants_in(*later, cx, batch) == Want::Nothing);
             let pad = match is_last {
                 true => pad_to,
                 false => 0,
@@ -366,7 +376,7 @@ impl<E: Environment> Connection<E> {
     fn wants_in(&self, packet_type: PacketType, cx: &Context<'_, E>, batch: &Batch) -> Want {
         match batch.kind {
             Kind::Data { ack_only } => {
-                let wanted = self.wants(packet_type, cx, batch.path);
+                let wanted = self.wants(packet_type, cx);
                 match ack_only {
                     true => wanted.min(self.ack_wanted(packet_type, cx)),
                     false => wanted,
@@ -376,16 +386,20 @@ impl<E: Environment> Connection<E> {
             Kind::Path | Kind::MtuProbe => Want::Nothing,
             // RFC 9000 §10.2.3: an endpoint SHOULD send CONNECTION_CLOSE in all packet types for
             // which the peer may have keys.
-            Kind::Close if self.keys.can_send(packet_type) => Want::Data,
+            Kind::Close if self.can_send(packet_type) => Want::Data,
             Kind::Close => Want::Nothing,
         }
     }
 
+    /// Whether there are keys for packets of that type, or they need none.
+    pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
+        self.keys.can_send(packet_type)
+            || (packet_type == PacketType::OneRtt && self.keys.unencrypted && self.complete)
+    }
+
     /// What packets of that type have to carry.
-    pub(super) fn wants(&self, packet_type: PacketType, cx: &Context<'_, E>, path: u8) -> Want {
-        let can_send = self.keys.can_send(packet_type)
-            || (packet_type == PacketType::OneRtt && self.keys.unencrypted && self.complete);
-        if !can_send {
+    fn wants(&self, packet_type: PacketType, cx: &Context<'_, E>) -> Want {
+        if !self.can_send(packet_type) {
             return Want::Nothing;
         }
         let space = self.body.space(packet_type.space());
@@ -393,7 +407,10 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
-            PacketType::ZeroRtt => self.has_application_data(path),
+            PacketType::ZeroRtt => {
+                // A server has the keys to receive.
+                self.role == Role::Client && self.has_application_data()
+            }
             PacketType::OneRtt => {
                 space.probes > 0
                     || space.crypto.has_data()
@@ -403,7 +420,7 @@ impl<E: Environment> Connection<E> {
                     || self.ping_due
                     || self.body.local_cids.has_pending()
                     || self.body.remote_cids.has_pending()
-                    || self.has_application_data(path)
+                    || self.has_application_data()
             }
         };
         match data {
@@ -412,7 +429,7 @@ impl<E: Environment> Connection<E> {
         }
     }
 
-    fn has_application_data(&self, _path: u8) -> bool {
+    fn has_application_data(&self) -> bool {
         self.body.streams.has_control()
             || self.body.streams.has_stream(self.tail())
             || !self.body.datagrams_out.is_empty()
@@ -441,7 +458,7 @@ impl<E: Environment> Connection<E> {
 
     fn any_ack_due(&self, cx: &Context<'_, E>) -> bool {
         ORDER.into_iter().any(|packet_type| {
-            self.keys.can_send(packet_type) && self.ack_wanted(packet_type, cx) == Want::Ack
+            self.can_send(packet_type) && self.ack_wanted(packet_type, cx) == Want::Ack
         })
     }
 
