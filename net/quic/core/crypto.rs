@@ -19,8 +19,8 @@
 mod header_protection;
 mod hkdf;
 mod packet_protection;
-#[cfg(test)]
-pub(crate) mod rustcrypto;
+#[cfg(any(test, feature = "rustcrypto"))]
+pub mod rustcrypto;
 mod schedule;
 mod suite;
 
@@ -80,6 +80,14 @@ pub struct Part<'a, C> {
     /// How many they are.
     pub len: usize,
 }
+
+impl<C> Clone for Part<'_, C> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<C> Copy for Part<'_, C> {}
 
 /// An AEAD with its key, for packet protection (RFC 9001 §5.3).
 ///

@@ -148,6 +148,13 @@ pub struct Payload<'a> {
 }
 
 impl Payload<'_> {
+    /// No data, for tests in which the data is beside the frame.
+    #[cfg(test)]
+    pub(crate) const EMPTY: Self = Self {
+        bytes: &[],
+        offset: 0,
+    };
+
     /// Where the data ends in a stream if it begins at `start`; `None` beyond 2^62 − 1.
     #[inline]
     pub fn end(&self, start: VarInt) -> Option<VarInt> {

@@ -68,6 +68,11 @@ pub enum PacketNumberSpace {
     ApplicationData,
 }
 
+impl PacketNumberSpace {
+    /// All, in the order in which a connection uses them.
+    pub const ALL: [Self; 3] = [Self::Initial, Self::Handshake, Self::ApplicationData];
+}
+
 impl PacketType {
     /// The bit of this type.
     #[inline]

@@ -2,6 +2,25 @@
 
 //! What several test modules need.
 
+use crate::frame::EcnCounts;
+use crate::packet::PacketNumber;
+use crate::varint::VarInt;
+
+/// These ECN counts.
+pub(crate) fn ecn_counts(ect0: u64, ect1: u64, ce: u64) -> EcnCounts {
+    let count = |count| VarInt::new(count).unwrap();
+    EcnCounts {
+        ect0: count(ect0),
+        ect1: count(ect1),
+        ce: count(ce),
+    }
+}
+
+/// The packet number `number`.
+pub(crate) fn pn(number: u64) -> PacketNumber {
+    PacketNumber::new(number).unwrap()
+}
+
 /// The bytes of hexadecimal digits; white space is for the reader.
 pub(crate) fn hex(digits: &str) -> Vec<u8> {
     let digits: Vec<u32> = digits

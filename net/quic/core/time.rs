@@ -20,16 +20,19 @@ impl Instant {
     pub const FAR_FUTURE: Self = Self(u64::MAX);
 
     /// The instant `nanos` nanoseconds after the origin.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// Nanoseconds since the origin.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// The time since `earlier`, zero if that is later.
+    #[inline]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration(self.0.saturating_sub(earlier.0))
     }
@@ -42,41 +45,49 @@ impl Duration {
     pub const MAX: Self = Self(u64::MAX);
 
     /// A span of whole nanoseconds.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// A span of whole microseconds.
+    #[inline]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros.saturating_mul(1_000))
     }
 
     /// A span of whole milliseconds.
+    #[inline]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis.saturating_mul(1_000_000))
     }
 
     /// A span of whole seconds.
+    #[inline]
     pub const fn from_secs(secs: u64) -> Self {
         Self(secs.saturating_mul(1_000_000_000))
     }
 
     /// In nanoseconds.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
     /// In whole microseconds, rounded down.
+    #[inline]
     pub const fn as_micros(self) -> u64 {
         self.0 / 1_000
     }
 
     /// In whole milliseconds, rounded down.
+    #[inline]
     pub const fn as_millis(self) -> u64 {
         self.0 / 1_000_000
     }
 
     /// `self * numerator / denominator`; a zero denominator gives [`Duration::MAX`].
+    #[inline]
     pub const fn mul_div(self, numerator: u32, denominator: u32) -> Self {
         // A 64-bit division only: a module cannot link a 128-bit one. Above 2^32 ns the product is
         // taken after the division, which loses less than a part in 2^32 / `denominator`.
@@ -94,11 +105,13 @@ impl Duration {
     }
 
     /// `self * factor`.
+    #[inline]
     pub const fn times(self, factor: u32) -> Self {
         Self(self.0.saturating_mul(factor as u64))
     }
 
     /// `self * 2^exponent`.
+    #[inline]
     pub const fn shl(self, exponent: u32) -> Self {
         match 1_u64.checked_shl(exponent) {
             Some(factor) => Self(self.0.saturating_mul(factor)),
@@ -110,6 +123,7 @@ impl Duration {
 impl Add<Duration> for Instant {
     type Output = Self;
 
+    #[inline]
     fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span.0))
     }
@@ -118,6 +132,7 @@ impl Add<Duration> for Instant {
 impl Sub<Duration> for Instant {
     type Output = Self;
 
+    #[inline]
     fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(span.0))
     }
@@ -126,12 +141,14 @@ impl Sub<Duration> for Instant {
 impl Add for Duration {
     type Output = Self;
 
+    #[inline]
     fn add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 }
 
 impl AddAssign for Duration {
+    #[inline]
     fn add_assign(&mut self, other: Self) {
         self.0 = self.0.saturating_add(other.0);
     }
@@ -140,6 +157,7 @@ impl AddAssign for Duration {
 impl Sub for Duration {
     type Output = Self;
 
+    #[inline]
     fn sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 
-//! [`RustCrypto`]: real ciphers for tests.
+//! [`RustCrypto`]: real ciphers for tests, of this crate and of others (feature `rustcrypto`).
+
+// It is never part of the kernel.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used
+)]
 
 use super::{
     AeadError, CipherSuite, CryptoError, CryptoProvider, HashAlgorithm, HeaderKey, KeyUse, Nonce,
@@ -14,19 +21,21 @@ use hmac::Mac;
 type Aes128Ccm = ccm::Ccm<aes::Aes128, ccm::consts::U16, ccm::consts::U12>;
 
 /// Makes keys of the crates `aes-gcm`, `ccm` and `chacha20poly1305`.
-pub(crate) struct RustCrypto;
+#[derive(Copy, Clone, Debug)]
+pub struct RustCrypto;
 
 /// An AEAD with its key.
-pub(crate) struct Key(Aead);
+pub struct Key(Aead);
 
 /// A header protection key.
-pub(crate) struct Mask(Block);
+pub struct Mask(Block);
 
 enum Aead {
     Aes128Gcm(Box<aes_gcm::Aes128Gcm>),
     Aes256Gcm(Box<aes_gcm::Aes256Gcm>),
     Aes128Ccm(Box<Aes128Ccm>),
     ChaCha20Poly1305(Box<chacha20poly1305::ChaCha20Poly1305>),
+    #[cfg(test)]
     Unusable,
 }
 
@@ -38,6 +47,7 @@ enum Block {
 
 impl Key {
     /// A key that fails whatever it is asked.
+    #[cfg(test)]
     pub(crate) fn unusable() -> Self {
         Self(Aead::Unusable)
     }
@@ -74,6 +84,7 @@ impl PacketKey for Key {
             Aead::Aes256Gcm(key) => key.encrypt_in_place_detached(nonce, header, text),
             Aead::Aes128Ccm(key) => key.encrypt_in_place_detached(nonce, header, text),
             Aead::ChaCha20Poly1305(key) => key.encrypt_in_place_detached(nonce, header, text),
+            #[cfg(test)]
             Aead::Unusable => return Err(CryptoError),
         };
         tag.copy_from_slice(&sealed.map_err(|_| CryptoError)?);
@@ -107,6 +118,7 @@ impl PacketKey for Key {
             Aead::Aes256Gcm(key) => key.decrypt_in_place_detached(nonce, header, text, tag),
             Aead::Aes128Ccm(key) => key.decrypt_in_place_detached(nonce, header, text, tag),
             Aead::ChaCha20Poly1305(key) => key.decrypt_in_place_detached(nonce, header, text, tag),
+            #[cfg(test)]
             Aead::Unusable => return Err(AeadError::Failed),
         }
         .map_err(|_| AeadError::Unauthenticated)
@@ -118,6 +130,7 @@ impl PacketKey for Key {
             Aead::Aes256Gcm(_) => CipherSuite::Aes256Gcm,
             Aead::Aes128Ccm(_) => CipherSuite::Aes128Ccm,
             Aead::ChaCha20Poly1305(_) => CipherSuite::ChaCha20Poly1305,
+            #[cfg(test)]
             Aead::Unusable => return Err(CryptoError),
         };
         *self = Self::new(suite, key)?;

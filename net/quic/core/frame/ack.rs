@@ -34,6 +34,15 @@ pub struct EcnCounts {
     pub ce: VarInt,
 }
 
+impl EcnCounts {
+    /// Nothing counted.
+    pub const ZERO: Self = Self {
+        ect0: VarInt::ZERO,
+        ect1: VarInt::ZERO,
+        ce: VarInt::ZERO,
+    };
+}
+
 /// Packet numbers from `smallest` to `largest`, both included.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct AckRange {
@@ -60,6 +69,15 @@ impl AckRange {
             smallest: PacketNumber::new(smallest)?,
             largest: PacketNumber::new(largest)?,
         })
+    }
+
+    /// The range of one packet number.
+    #[inline]
+    pub const fn one(number: PacketNumber) -> Self {
+        Self {
+            smallest: number,
+            largest: number,
+        }
     }
 
     // RFC 9000 §19.3.1: smallest = largest - ack_range

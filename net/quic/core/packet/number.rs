@@ -36,6 +36,12 @@ impl PacketNumber {
         }
     }
 
+    /// The packet number `number`, or [`Self::MAX`] if it is larger.
+    #[inline]
+    pub const fn saturating(number: u64) -> Self {
+        Self(VarInt::saturating(number))
+    }
+
     /// The packet number `number`.
     #[inline]
     pub const fn from_varint(number: VarInt) -> Self {
@@ -286,6 +292,7 @@ mod tests {
         assert_eq!(short(0, 0).expand(Some(PacketNumber::MAX)), None);
         assert_eq!(PacketNumber::MAX.next(), None);
         assert_eq!(PacketNumber::ZERO.next(), Some(number(1)));
+        assert_eq!(PacketNumber::saturating(u64::MAX), PacketNumber::MAX);
     }
 
     #[test]

@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Building a packet: its frames, its protection, and the record of it.
+//!
+//! Payload of the application is not copied here. The packet gets the header of the frame and a gap,
+//! and a list says which bytes of which chunk belong there; whoever encrypts reads them from where
+//! they are.
+
+use super::body::{Body, Delivery};
+use super::contents::Content;
+use super::keys::Keys;
+use super::transmit::{Batch, Kind};
+use super::{Connection, Context, Environment};
+use crate::bytes::Writer;
+use crate::chunk::Chunk;
+use crate::cid::ConnectionId;
+use crate::crypto::{Part, TAG_LEN};
+use crate::crypto_stream::CryptoFrame;
+use crate::ecn::EcnCodepoint;
+use crate::frame::{
+    AckFrequency, Frame,
+};
+use crate::packet::{
+    Header, LongPacketType, PacketNumber, PacketNumberSpace, PacketType, UnsealedPacket,
+};
+use crate::sent::{SentFlags, SentPacket};
+use crate::sent_frame::SentFrame;
+use crate::stream::{Piece, StreamFrame};
+
+/// The most frames of a packet that are remembered.
+pub(super) const MAX_FRAMES: u32 = 32;
+
+/// The most frames of a packet that carry payload.
+const MAX_PAYLOADS: usize = 8;
+
+/// The most pieces of payload that a packet is put together from. A stream that is written a few
+/// bytes at a time has such; what does not find a place is sent with the next packet.
+const MAX_PARTS: usize = 24;
+
+/// Payload that belongs into a packet.
+enum Payload<Tx> {
+    Crypto(CryptoFrame),
+    Stream(StreamFrame),
+    Datagram(Tx),
+}
+
+/// A packet that is being built.
+struct Draft<Tx> {
+    packet: UnsealedPacket,
+    number: PacketNumber,
+    space: PacketNumberSpace,
+    content: Content,
+    frames: u32,
+    eliciting: bool,
+    /// Whether it has PADDING, and so counts as in flight.
+    padded: bool,
+    has_ack: bool,
+    /// What belongs where, counted from the first byte of the payload.
+    payloads: [Option<(usize, Payload<Tx>)>; MAX_PAYLOADS],
+    used: usize,
+    /// How many parts the payloads have so far.
+    parts: usize,
+}
+
+impl<Tx> Draft<Tx> {
+    fn has_room(&self) -> bool {
+        self.used < MAX_PAYLOADS && self.parts < MAX_PARTS && self.frames < MAX_FRAMES
+    }
+
+    fn add(&mut self, at: usize, payload: Payload<Tx>, parts: usize) {
+        if let Some(slot) = self.payloads.get_mut(self.used) {
+            *slot = Some((at, payload));
+        }
+        self.used = self.used.saturating_add(1);
+        self.parts = self.parts.saturating_add(parts);
+        self.eliciting = true;
+    }
+}
+
+impl<E: Environment> Connection<E> {
+    /// Writes a packet of that type behind what is in `writer`, and makes the datagram `pad` bytes
+    /// long with it. Returns false, with nothing written, if there is nothing to send after all.
+    #[inline]
+    pub(super) fn build(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        packet_type: PacketType,
+        batch: &Batch,
+        pad: usize,
+    ) -> bool {
+        let Some(mut draft) = self.begin_packet(cx, writer, packet_type, batch.path) else {
+            return false;
+        };
+        match batch.kind {
+            Kind::Data { ack_only } => self.write_data(cx, writer, &mut draft, packet_type, ack_only),
+            Kind::Close => self.write_close(writer, &mut draft),
+            Kind::Path => self.write_path_frames(cx, writer, &mut draft, batch.path),
+            Kind::MtuProbe => {
+                let _ = self.write_frame(writer, &mut draft, &Frame::Ping);
+            }
+        }
+        if draft.packet.is_empty(writer) {
+            draft.packet.abandon(writer);
+            return false;
+        }
+        let tag = match packet_type == PacketType::OneRtt && self.keys.unencrypted {
+            true => 0,
+            false => TAG_LEN,
+        };
+        write_padding(writer, &mut draft, pad, tag);
+        self.seal(cx, writer, draft, packet_type, batch)
+    }
+
+    /// Writes the header.
+    #[inline]
+    fn begin_packet(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        packet_type: PacketType,
+        path: u8,
+    ) -> Option<Draft<E::Tx>> {
+        let space = packet_type.space();
+        let Context { env, .. } = cx;
+        let number = self.recovery.next_packet_number(space, || {
+            let mut bytes = [0; 8];
+            env.random(&mut bytes);
+            u64::from_le_bytes(bytes)
+        })?;
+        let dcid = self.dcid(path)?;
+        let header = match packet_type {
+            PacketType::OneRtt => Header::Short {
+                dcid,
+                spin: self.spin,
+                key_phase: self.keys.phase(),
+            },
+            PacketType::Initial | PacketType::Handshake | PacketType::ZeroRtt => Header::Long {
+                packet_type: match packet_type {
+                    PacketType::Initial => LongPacketType::Initial {
+                        token: self.token.as_slice(),
+                    },
+                    PacketType::ZeroRtt => LongPacketType::ZeroRtt,
+                    PacketType::Handshake | PacketType::OneRtt => LongPacketType::Handshake,
+                },
+                version: match packet_type {
+                    PacketType::ZeroRtt => self.config.version,
+                    _ => self.version,
+                },
+                dcid,
+                scid: self.local_cid,
+            },
+        };
+        let largest_acked = self.recovery.largest_acked(space);
+        let packet = header
+            .emit(writer, number, largest_acked, self.fixed_bit(number))
+            .ok()?;
+        Some(Draft {
+            packet,
+            number,
+            space,
+            content: Content::Nothing,
+            frames: 0,
+            eliciting: false,
+            padded: false,
+            has_ack: false,
+            payloads: [const { None }; MAX_PAYLOADS],
+            used: 0,
+            parts: 0,
+        })
+    }
+
+    // RFC 9287 §3.1: an endpoint that receives the grease_quic_bit transport parameter SHOULD set
+    // the QUIC Bit to an unpredictable value.
+    #[inline]
+    fn fixed_bit(&self, number: PacketNumber) -> bool {
+        if !(self.config.grease && self.has_peer_parameters && self.peer.grease_quic_bit) {
+            return true;
+        }
+        // A bit of a random number that is the same for the whole connection.
+        self.grease_bits.rotate_right((number.get() & 0x3f) as u32) & 1 == 0
+    }
+
+    /// The connection ID that packets of a path go to.
+    #[inline]
+    fn dcid(&self, path: u8) -> Option<ConnectionId> {
+        let reserved = match path == self.paths.active_id() {
+            true => None,
+            false => self.paths.get(path).and_then(|path| path.cid),
+        };
+        let cids = &self.body.remote_cids;
+        reserved
+            .and_then(|sequence| cids.get(sequence))
+            .or_else(|| cids.active())
+            .copied()
+    }
+
+    /// Writes `frame`, if there is room for it.
+    fn write_frame(
+        &mut self,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+        frame: &Frame<'_>,
+    ) -> bool {
+        let written = frame.emit(writer).is_ok();
+        draft.eliciting |= written && frame.is_ack_eliciting();
+        written
+    }
+
+    /// Writes a frame that was polled for the room there is, and remembers it. Should it not fit
+    /// after all, it is sent again.
+    fn write_noted(
+        &mut self,
+        cx: &Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+        frame: &Frame<'_>,
+    ) {
+        let Some(record) = SentFrame::of(frame) else {
+            return;
+        };
+        match self.write_frame(writer, draft, frame) {
+            true => self.note(draft, record),
+            false => self.body.frame_lost(draft.space, &record, cx.flags),
+        }
+    }
+
+    /// Remembers that `frame` is in the packet.
+    #[inline]
+    fn note(&mut self, draft: &mut Draft<E::Tx>, frame: SentFrame) {
+        draft.frames = draft.frames.saturating_add(1);
+        // There is room for MAX_FRAMES, and no more are written.
+        let _ = self.body.contents.add(&mut draft.content, frame);
+    }
+
+    #[inline]
+    fn write_data(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+        packet_type: PacketType,
+        ack_only: bool,
+    ) {
+        if packet_type != PacketType::ZeroRtt {
+            self.write_ack(cx, writer, draft);
+        }
+        if !ack_only {
+            if packet_type != PacketType::ZeroRtt {
+                self.write_crypto_frames(cx, writer, draft);
+            }
+            match packet_type {
+                PacketType::OneRtt => {
+                    self.write_connection_frames(cx, writer, draft);
+                    self.write_application_frames(cx, writer, draft);
+                }
+                PacketType::ZeroRtt => self.write_application_frames(cx, writer, draft),
+                PacketType::Initial | PacketType::Handshake => {}
+            }
+        }
+        let space = self.body.space_mut(draft.space);
+        let probe = space.probes > 0 && packet_type != PacketType::ZeroRtt && !ack_only;
+        if probe {
+            space.probes = space.probes.saturating_sub(1);
+        }
+        // RFC 9002 §6.2.4: When there is no data to send, send a PING frame instead.
+        let ping = probe || (self.ping_due && packet_type == PacketType::OneRtt && !ack_only);
+        // RFC 9000 §13.2.4: a receiver that is sending only non-ack-eliciting packets might
+        // occasionally add a PING.
+        let tired = draft.has_ack && self.body.space(draft.space).receiver.wants_ping();
+        if !draft.eliciting && (ping || tired) {
+            self.write_frame(writer, draft, &Frame::Ping);
+        }
+        if draft.eliciting && packet_type == PacketType::OneRtt {
+            self.ping_due = false;
+        }
+    }
+
+    fn write_ack(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+    ) {
+        let receiver = &self.body.space(draft.space).receiver;
+        if !receiver.has_unacked() {
+            return;
+        }
+        let exponent = self.config.parameters.ack_delay_exponent;
+        draft.has_ack = receiver.emit(writer, cx.now, exponent).is_ok();
+    }
+
+    fn write_crypto_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+    ) {
+        while draft.has_room() {
+            let crypto = &mut self.body.space_mut(draft.space).crypto;
+            let Some(frame) = crypto.poll(writer.remaining(), cx.flags) else {
+                return;
+            };
+            let parts = count(crypto.pieces(&frame));
+            let header = frame.header();
+            let record = frame.record();
+            let at = header
+                .emit(writer)
+                .ok()
+                .and_then(|()| self.leave_room(writer, draft, frame.len));
+            let Some(at) = at.filter(|_| draft.parts.saturating_add(parts) <= MAX_PARTS) else {
+                // It was polled for this room; should it not fit, it is sent again.
+                self.body.frame_lost(draft.space, &record, cx.flags);
+                return;
+            };
+            draft.add(at, Payload::Crypto(frame), parts);
+            self.note(draft, record);
+        }
+    }
+
+    /// Leaves a gap of `len` bytes, and returns where in the payload it is.
+    #[inline]
+    fn leave_room(
+        &self,
+        writer: &mut Writer<'_>,
+        draft: &Draft<E::Tx>,
+        len: usize,
+    ) -> Option<usize> {
+        let at = writer.position().checked_sub(draft.packet.payload_at())?;
+        writer.skip(len).ok()?;
+        Some(at)
+    }
+
+    /// Frames that are about the connection itself.
+    fn write_connection_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+    ) {
+        if self.body.handshake_done.is_due() && self.write_frame(writer, draft, &Frame::HandshakeDone) {
+            self.body.handshake_done = Delivery::Sent;
+            self.note(draft, SentFrame::HandshakeDone);
+        }
+        while draft.frames < MAX_FRAMES / 2 {
+            let (room, env) = (writer.remaining(), &*cx.env);
+            let Some(frame) = self.body.local_cids.poll(room, |cid| env.reset_token(cid)) else {
+                break;
+            };
+            self.write_noted(cx, writer, draft, &frame);
+        }
+        while draft.frames < MAX_FRAMES / 2 {
+            let Some(frame) = self.body.remote_cids.poll(writer.remaining()) else {
+                break;
+            };
+            self.write_noted(cx, writer, draft, &frame);
+        }
+        if self.body.new_token_delivery.is_due() {
+            let token = core::mem::take(&mut self.body.new_token);
+            let frame = Frame::NewToken {
+                token: token.as_slice(),
+            };
+            if self.write_frame(writer, draft, &frame) {
+                self.body.new_token_delivery = Delivery::Sent;
+                self.note(draft, SentFrame::NewToken);
+            }
+            self.body.new_token = token;
+        }
+        if self.body.ack_frequency.is_due() {
+            if let Some(frame) = self.ack_frequency_frame() {
+                if self.write_frame(writer, draft, &Frame::AckFrequency(frame)) {
+                    self.body.ack_frequency = Delivery::Sent;
+                    let sequence = self.body.ack_frequency_sequence;
+                    self.note(draft, SentFrame::AckFrequency { sequence });
+                }
+            }
+        }
+    }
+
+    fn ack_frequency_frame(&self) -> Option<AckFrequency> {
+        let request = self.ack_frequency_request?;
+        Some(AckFrequency {
+            sequence: self.body.ack_frequency_sequence,
+            ..request
+        })
+    }
+
+    /// Frames of the application: about streams, then datagrams, then data of streams.
+    #[inline]
+    fn write_application_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+    ) {
+        self.write_stream_control(cx, writer, draft);
+        while draft.has_room() {
+            let empty = draft.packet.is_empty(writer);
+            let polled = self.body.datagrams_out.poll(writer.remaining(), empty);
+            let Some((header, data)) = polled else {
+                break;
+            };
+            let len = data.len();
+            // It fits, for it was polled for this room. A datagram may be lost (RFC 9221 §5).
+            let at = header
+                .emit(writer)
+                .ok()
+                .and_then(|()| self.leave_room(writer, draft, len));
+            if let Some(at) = at {
+                draft.add(at, Payload::Datagram(data), 1);
+            }
+        }
+        let tail = self.tail();
+        while draft.has_room() {
+            let Some(mut frame) =
+                self.body
+                    .streams
+                    .poll_stream(writer.remaining(), tail, cx.flags)
+            else {
+                break;
+            };
+            let parts = self.limit_parts(cx, &mut frame, MAX_PARTS.saturating_sub(draft.parts));
+            let header = frame.header();
+            let record = frame.record();
+            let at = header
+                .emit(writer)
+                .ok()
+                .and_then(|()| self.leave_room(writer, draft, frame.len));
+            let Some(at) = at else {
+                self.body.streams.on_lost(&record, cx.flags);
+                break;
+            };
+            draft.add(at, Payload::Stream(frame), parts);
+            self.note(draft, record);
+        }
+        // A limit may have shown that blocks.
+        self.write_stream_control(cx, writer, draft);
+    }
+
+    #[inline]
+    fn write_stream_control(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+    ) {
+        while self.body.streams.has_control() && draft.frames < MAX_FRAMES / 2 {
+            let Some(frame) = self.body.streams.poll_control(writer.remaining()) else {
+                break;
+            };
+            self.write_noted(cx, writer, draft, &frame);
+        }
+    }
+
+    /// Shortens `frame` to what `most` parts hold; the rest is sent again. Returns how many parts
+    /// there are.
+    #[inline]
+    fn limit_parts(&mut self, cx: &Context<'_, E>, frame: &mut StreamFrame, most: usize) -> usize {
+        let mut parts = 0_usize;
+        let mut len = 0_usize;
+        for piece in self.body.streams.pieces(frame) {
+            if parts >= most {
+                break;
+            }
+            parts = parts.saturating_add(1);
+            len = len.saturating_add(piece.range.len());
+        }
+        if len < frame.len {
+            let rest = frame.split_off(len);
+            self.body.streams.on_lost(&rest, cx.flags);
+        }
+        parts
+    }
+
+    fn write_close(&mut self, writer: &mut Writer<'_>, draft: &mut Draft<E::Tx>) {
+        let room = writer.remaining();
+        if let Some(frame) = self.close_frame(draft.space) {
+            let _ = Frame::ConnectionClose(frame.cut_to(room)).emit(writer);
+        }
+    }
+
+    fn write_path_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: &mut Draft<E::Tx>,
+        path: u8,
+    ) {
+        let mut data = [0; 8];
+        cx.env.random(&mut data);
+        let Some(path) = self.paths.get_mut(path) else {
+            return;
+        };
+        if let Some(data) = path.response.take() {
+            draft.eliciting |= Frame::PathResponse { data }.emit(writer).is_ok();
+        }
+        if path.challenge_due() && (Frame::PathChallenge { data }).emit(writer).is_ok() {
+            draft.eliciting = true;
+            path.on_challenge_sent(data, cx.now);
+        }
+        self.set_path_timer();
+    }
+
+    /// Encrypts the packet, and remembers it.
+    #[inline]
+    fn seal(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        draft: Draft<E::Tx>,
+        packet_type: PacketType,
+        batch: &Batch,
+    ) -> bool {
+        let Draft {
+            packet,
+            number,
+            space,
+            content,
+            eliciting,
+            padded,
+            has_ack,
+            payloads,
+            parts,
+            ..
+        } = draft;
+        let body = &self.body;
+        let sealed = match parts {
+            0 => protect(&mut self.keys, cx, writer, packet, packet_type, &[]),
+            1 => match parts_of(body, space, &payloads).next() {
+                Some(part) => {
+                    let part = core::slice::from_ref(&part);
+                    protect(&mut self.keys, cx, writer, packet, packet_type, part)
+                }
+                None => None,
+            },
+            _ => {
+                let mut list = parts_of(body, space, &payloads);
+                match list.next() {
+                    Some(first) => {
+                        let mut parts = [first; MAX_PARTS];
+                        let mut used = 1_usize;
+                        for (slot, part) in parts.iter_mut().skip(1).zip(list) {
+                            *slot = part;
+                            used = used.saturating_add(1);
+                        }
+                        let parts = parts.get(..used).unwrap_or_default();
+                        protect(&mut self.keys, cx, writer, packet, packet_type, parts)
+                    }
+                    None => None,
+                }
+            }
+        };
+        let Some(size) = sealed else {
+            // What it contained is sent again.
+            let mut content = content;
+            while let Some(frame) = self.body.contents.take(&mut content) {
+                self.body.frame_lost(space, &frame, cx.flags);
+            }
+            return false;
+        };
+        if packet_type == PacketType::OneRtt {
+            self.keys.on_sent(number);
+        }
+        self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
+        if batch.kind == Kind::Close {
+            return true;
+        }
+        let flag = |set: bool, flag: SentFlags| match set {
+            true => flag,
+            false => SentFlags::NONE,
+        };
+        let flags = flag(eliciting, SentFlags::ACK_ELICITING)
+            .with(flag(eliciting || padded, SentFlags::IN_FLIGHT))
+            .with(flag(batch.ecn == EcnCodepoint::Ect0, SentFlags::ECT0))
+            .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
+            .with(flag(has_ack, SentFlags::HAS_ACK))
+            .with(flag(packet_type == PacketType::ZeroRtt, SentFlags::ZERO_RTT));
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
+        let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
+        // Room was reserved before the packet was begun.
+        let _ = self
+            .recovery
+            .on_packet_sent(space, number, sent, &mut self.paths, cx.flags);
+        if has_ack {
+            self.body
+                .space_mut(space)
+                .receiver
+                .on_ack_sent(number, eliciting);
+        }
+        // RFC 9000 §10.1: An endpoint also restarts its idle timer when sending an ack-eliciting
+        // packet if no other ack-eliciting packets have been sent since last receiving and
+        // processing a packet.
+        if eliciting && !core::mem::replace(&mut self.eliciting_since_heard, true) {
+            self.restart_idle_timer(cx.now);
+        }
+        true
+    }
+}
+
+/// The parts of the payloads of a packet, in their order.
+fn parts_of<'a, E: Environment>(
+    body: &'a Body<E>,
+    space: PacketNumberSpace,
+    payloads: &'a [Option<(usize, Payload<E::Tx>)>; MAX_PAYLOADS],
+) -> impl Iterator<Item = Part<'a, E::Tx>> {
+    payloads.iter().flatten().flat_map(move |(at, payload)| {
+        let (stream, crypto, datagram) = match payload {
+            Payload::Stream(frame) => (Some(body.streams.pieces(frame)), None, None),
+            Payload::Crypto(frame) => (None, Some(body.space(space).crypto.pieces(frame)), None),
+            Payload::Datagram(chunk) => (
+                None,
+                None,
+                Some(Piece {
+                    chunk,
+                    range: 0..chunk.len(),
+                }),
+            ),
+        };
+        let pieces = stream
+            .into_iter()
+            .flatten()
+            .chain(crypto.into_iter().flatten())
+            .chain(datagram);
+        pieces.scan(*at, |at, piece| {
+            let part = Part {
+                at: *at,
+                chunk: piece.chunk,
+                start: piece.range.start,
+                len: piece.range.len(),
+            };
+            *at = at.saturating_add(part.len);
+            Some(part)
+        })
+    })
+}
+
+/// Puts the protection of its type on a packet; returns how many bytes it has.
+#[inline]
+fn protect<E: Environment>(
+    keys: &mut Keys<E::Crypto>,
+    cx: &mut Context<'_, E>,
+    writer: &mut Writer<'_>,
+    packet: UnsealedPacket,
+    packet_type: PacketType,
+    parts: &[Part<'_, E::Tx>],
+) -> Option<usize> {
+    let direction = match packet_type {
+        PacketType::Initial => keys.initial.tx.as_mut(),
+        PacketType::Handshake => keys.handshake.tx.as_mut(),
+        PacketType::ZeroRtt => keys.zero_rtt.as_mut(),
+        PacketType::OneRtt if keys.unencrypted => {
+            let payload = writer.written_mut(packet.payload_at());
+            for part in parts {
+                let end = part.at.saturating_add(part.len);
+                if let Some(to) = payload.get_mut(part.at..end) {
+                    cx.env.copy(part.chunk, part.start, to);
+                }
+            }
+            return Some(packet.finish_unencrypted(writer).len());
+        }
+        PacketType::OneRtt => {
+            let Some((header, protection)) = keys.one_rtt() else {
+                packet.abandon(writer);
+                return None;
+            };
+            let sealed = packet.seal_parts(writer, header, protection, parts);
+            return sealed.ok().map(|range| range.len());
+        }
+    };
+    let Some(direction) = direction else {
+        packet.abandon(writer);
+        return None;
+    };
+    let sealed = packet.seal_parts(writer, &direction.header, &mut direction.packet, parts);
+    sealed.ok().map(|range| range.len())
+}
+
+/// Adds PADDING until header protection has its sample, and the datagram `pad` bytes.
+fn write_padding<Tx>(writer: &mut Writer<'_>, draft: &mut Draft<Tx>, pad: usize, tag: usize) {
+    let missing = draft.packet.missing(writer);
+    let short = pad.saturating_sub(writer.position().saturating_add(tag));
+    let padding = missing.max(short);
+    if padding > 0 && writer.fill(padding, 0).is_ok() {
+        draft.padded = true;
+    }
+}
+
+/// How many there are; `Iterator::count` adds with an overflow check.
+fn count<T>(items: impl Iterator<Item = T>) -> usize {
+    items.fold(0, |count, _| count.saturating_add(1))
+}

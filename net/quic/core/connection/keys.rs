@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! [`Keys`]: the packet protection keys of a connection, from their installation to their end (RFC
+//! 9001 §4.1.4, §4.9, §6).
+//!
+//! ```text
+//!            rx                                  tx
+//!  phase 0   current K0   spare K1 (next)        current K0   spare K1
+//!  update    current K1   spare K0 (previous)    current K1   spare K2
+//!  3 PTO on  current K1   spare K2 (next)
+//! ```
+//!
+//! Each direction of 1-RTT has two keys, so that an update needs no memory: the spare one takes
+//! over, and the old one is kept for what is still on its way, and then made that of the phase to
+//! come ([`rekey`](crate::crypto::PacketKey::rekey)). A peer may not update again before that.
+
+use crate::cid::ConnectionId;
+use crate::crypto::{
+    CipherSuite, CryptoError, CryptoProvider, InitialSecrets, KeyUse, PacketProtection,
+    TrafficSecret,
+};
+use crate::error::{TransportError, TransportErrorCode};
+use crate::packet::{
+    Discard, OpenError, OpenedPacket, PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket,
+};
+use crate::role::Role;
+use crate::version::SupportedVersion;
+use core::mem::{replace, swap};
+
+/// What protects the packets of one direction at one level.
+pub(super) struct Direction<P: CryptoProvider> {
+    pub(super) header: P::HeaderKey,
+    pub(super) packet: PacketProtection<P::PacketKey>,
+}
+
+/// Both directions of a level; each comes when TLS has its secret.
+pub(super) struct Level<P: CryptoProvider> {
+    pub(super) rx: Option<Direction<P>>,
+    pub(super) tx: Option<Direction<P>>,
+}
+
+/// A direction of 1-RTT, in its key phase.
+struct Phased<P: CryptoProvider> {
+    header: P::HeaderKey,
+    current: PacketProtection<P::PacketKey>,
+    spare: PacketProtection<P::PacketKey>,
+    /// Of the key phase after the current one.
+    next: TrafficSecret,
+}
+
+/// Whose keys the spare ones of the receiving direction are.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+enum Spare {
+    Next,
+    Previous,
+}
+
+/// The keys of a connection.
+pub(super) struct Keys<P: CryptoProvider> {
+    pub(super) initial: Level<P>,
+    pub(super) handshake: Level<P>,
+    /// A server that goes on in another version receives Initial packets of the version that the
+    /// client began with, until the client has noticed.
+    original: Option<Direction<P>>,
+    /// A client sends with them, a server receives.
+    pub(super) zero_rtt: Option<Direction<P>>,
+    rx: Option<Phased<P>>,
+    tx: Option<Phased<P>>,
+    suite: Option<CipherSuite>,
+    phase: bool,
+    spare: Spare,
+    /// The first packet that was sent, and the lowest that was received, in this phase.
+    first_sent: Option<PacketNumber>,
+    first_received: Option<PacketNumber>,
+    /// How many packets were sent in this phase.
+    sent: u64,
+    /// How many packets failed to authenticate, with all keys.
+    failed: u64,
+    /// Both endpoints sent disable_1rtt_encryption.
+    pub(super) unencrypted: bool,
+}
+
+/// What an opened packet says about keys.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(super) enum PhaseChange {
+    /// Nothing.
+    None,
+    /// It is the first in its phase: the previous keys are needed for 3 PTO only.
+    Begun,
+}
+
+impl<P: CryptoProvider> Level<P> {
+    const NONE: Self = Self { rx: None, tx: None };
+}
+
+impl<P: CryptoProvider> Direction<P> {
+    fn new(provider: &P, secret: &TrafficSecret, usage: KeyUse) -> Result<Self, CryptoError> {
+        Ok(Self {
+            header: secret.header_key(provider, usage)?,
+            packet: secret.packet_protection(provider, usage)?,
+        })
+    }
+}
+
+impl<P: CryptoProvider> Phased<P> {
+    fn new(provider: &P, secret: &TrafficSecret) -> Result<Self, CryptoError> {
+        let next = secret.next(provider);
+        Ok(Self {
+            header: secret.header_key(provider, KeyUse::OneRtt)?,
+            current: secret.packet_protection(provider, KeyUse::OneRtt)?,
+            spare: next.packet_protection(provider, KeyUse::OneRtt)?,
+            next,
+        })
+    }
+
+    /// The spare keys, those of the next phase, take over.
+    fn turn(&mut self, provider: &P) {
+        swap(&mut self.current, &mut self.spare);
+        self.next = self.next.next(provider);
+    }
+
+    /// The spare keys become those of the next phase.
+    fn prepare(&mut self, provider: &P) -> Result<(), CryptoError> {
+        self.next.rekey(provider, &mut self.spare)
+    }
+}
+
+impl<P: CryptoProvider> Keys<P> {
+    /// No keys.
+    pub(super) const fn new() -> Self {
+        Self {
+            initial: Level::NONE,
+            handshake: Level::NONE,
+            original: None,
+            zero_rtt: None,
+            rx: None,
+            tx: None,
+            suite: None,
+            phase: false,
+            spare: Spare::Next,
+            first_sent: None,
+            first_received: None,
+            sent: 0,
+            failed: 0,
+            unencrypted: false,
+        }
+    }
+
+    /// The keys of Initial packets, for the Destination Connection ID of the client's first one.
+    pub(super) fn set_initial(
+        &mut self,
+        provider: &P,
+        role: Role,
+        version: SupportedVersion,
+        dcid: &ConnectionId,
+    ) -> Result<(), CryptoError> {
+        let InitialSecrets { client, server } = InitialSecrets::derive(provider, version, dcid);
+        let (tx, rx) = match role {
+            Role::Client => (client, server),
+            Role::Server => (server, client),
+        };
+        self.initial = Level {
+            rx: Some(Direction::new(provider, &rx, KeyUse::Initial)?),
+            tx: Some(Direction::new(provider, &tx, KeyUse::Initial)?),
+        };
+        Ok(())
+    }
+
+    /// Initial packets are of another version from now on. Returns the keys from before.
+    // RFC 9369 §4.1: the server uses the original version to receive, and the negotiated version
+    // to send; the client switches when it learns that version.
+    pub(super) fn change_version(
+        &mut self,
+        provider: &P,
+        role: Role,
+        version: SupportedVersion,
+        dcid: &ConnectionId,
+    ) -> Result<Level<P>, CryptoError> {
+        let before = replace(&mut self.initial, Level::NONE);
+        match self.set_initial(provider, role, version, dcid) {
+            Ok(()) => Ok(before),
+            Err(error) => {
+                self.initial = before;
+                Err(error)
+            }
+        }
+    }
+
+    /// The version stays as it was.
+    pub(super) fn restore_version(&mut self, before: Level<P>) {
+        self.initial = before;
+    }
+
+    /// Keeps what is needed to receive Initial packets of the version before.
+    pub(super) fn keep_original(&mut self, before: Level<P>) {
+        self.original = before.rx;
+    }
+
+    /// Opens an Initial packet of the version that the client began with.
+    pub(super) fn open_original<'a>(
+        &mut self,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let keys = self.original.as_mut().ok_or(Discard::CryptoFailed)?;
+        let opened = packet
+            .unprotect_header(&keys.header, largest)?
+            .open(&mut keys.packet)?;
+        Ok((opened, PhaseChange::None))
+    }
+
+    /// TLS has a secret for `packet_type`, with which we send, or else receive.
+    pub(super) fn install(
+        &mut self,
+        provider: &P,
+        packet_type: PacketType,
+        sending: bool,
+        secret: &TrafficSecret,
+    ) -> Result<(), CryptoError> {
+        match packet_type {
+            PacketType::Initial => {}
+            PacketType::Handshake => {
+                let keys = Direction::new(provider, secret, KeyUse::Handshake)?;
+                match sending {
+                    true => self.handshake.tx = Some(keys),
+                    false => self.handshake.rx = Some(keys),
+                }
+            }
+            PacketType::ZeroRtt => {
+                self.zero_rtt = Some(Direction::new(provider, secret, KeyUse::ZeroRtt)?);
+            }
+            PacketType::OneRtt => {
+                let keys = Phased::new(provider, secret)?;
+                self.suite = Some(secret.suite());
+                match sending {
+                    true => self.tx = Some(keys),
+                    false => self.rx = Some(keys),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there are keys to send packets of that type.
+    pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
+        match packet_type {
+            PacketType::Initial => self.initial.tx.is_some(),
+            PacketType::Handshake => self.handshake.tx.is_some(),
+            PacketType::ZeroRtt => self.zero_rtt.is_some() && self.tx.is_none(),
+            PacketType::OneRtt => self.tx.is_some(),
+        }
+    }
+
+    /// Whether there are keys to open packets of that type.
+    pub(super) fn can_receive(&self, packet_type: PacketType) -> bool {
+        match packet_type {
+            PacketType::Initial => self.initial.rx.is_some(),
+            PacketType::Handshake => self.handshake.rx.is_some(),
+            PacketType::ZeroRtt => self.zero_rtt.is_some(),
+            PacketType::OneRtt => self.rx.is_some(),
+        }
+    }
+
+    /// The keys of a space are not needed any more.
+    pub(super) fn discard(&mut self, space: PacketNumberSpace) {
+        match space {
+            PacketNumberSpace::Initial => {
+                self.initial = Level::NONE;
+                self.original = None;
+            }
+            PacketNumberSpace::Handshake => self.handshake = Level::NONE,
+            PacketNumberSpace::ApplicationData => {
+                self.zero_rtt = None;
+                self.rx = None;
+                self.tx = None;
+            }
+        }
+    }
+
+    /// The key phase that packets are sent in.
+    pub(super) const fn phase(&self) -> bool {
+        self.phase
+    }
+
+    /// What 1-RTT packets are sent with.
+    #[inline]
+    pub(super) fn one_rtt(
+        &mut self,
+    ) -> Option<(&P::HeaderKey, &mut PacketProtection<P::PacketKey>)> {
+        let tx = self.tx.as_mut()?;
+        Some((&tx.header, &mut tx.current))
+    }
+
+    /// A 1-RTT packet was sent.
+    #[inline]
+    pub(super) fn on_sent(&mut self, number: PacketNumber) {
+        self.first_sent.get_or_insert(number);
+        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// Opens `packet`; `largest` is the largest packet number received in its space.
+    ///
+    /// Without keys for it the packet is given back.
+    #[inline]
+    pub(super) fn open<'a>(
+        &mut self,
+        provider: &P,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let keys = match packet.packet_type() {
+            PacketType::OneRtt => return self.open_one_rtt(provider, packet, largest),
+            PacketType::Initial => self.initial.rx.as_mut(),
+            PacketType::Handshake => self.handshake.rx.as_mut(),
+            PacketType::ZeroRtt => self.zero_rtt.as_mut(),
+        };
+        let keys = keys.ok_or(Discard::CryptoFailed)?;
+        let opened = packet
+            .unprotect_header(&keys.header, largest)?
+            .open(&mut keys.packet)?;
+        Ok((opened, PhaseChange::None))
+    }
+
+    #[inline]
+    fn open_one_rtt<'a>(
+        &mut self,
+        provider: &P,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        if self.unencrypted {
+            return Ok((packet.open_unencrypted(largest)?, PhaseChange::None));
+        }
+        let rx = self.rx.as_mut().ok_or(Discard::CryptoFailed)?;
+        let header = packet.unprotect_header(&rx.header, largest)?;
+        let number = header.number();
+        if header.key_phase() == self.phase {
+            let opened = header.open(&mut rx.current)?;
+            let begun = match self.first_received {
+                None => PhaseChange::Begun,
+                Some(_) => PhaseChange::None,
+            };
+            if self.first_received.is_none_or(|first| number < first) {
+                self.first_received = Some(number);
+            }
+            return Ok((opened, begun));
+        }
+        let opened = header.open(&mut rx.spare)?;
+        match self.spare {
+            Spare::Previous => {
+                // RFC 9001 §6.4: An endpoint that successfully removes protection with old keys
+                // when newer keys were used for packets with lower packet numbers MUST treat this
+                // as a connection error of type KEY_UPDATE_ERROR.
+                if self.first_received.is_some_and(|first| number > first) {
+                    return Err(OpenError::Close(key_update_error("old keys used again")));
+                }
+                Ok((opened, PhaseChange::None))
+            }
+            Spare::Next => {
+                // RFC 9001 §6.4: Packets with higher packet numbers MUST be protected with either
+                // the same or newer packet protection keys than packets with lower packet numbers.
+                if largest.is_some_and(|largest| number < largest) {
+                    return Err(OpenError::Close(key_update_error("new keys used too early")));
+                }
+                self.update(provider).map_err(|_| Discard::CryptoFailed)?;
+                self.first_received = Some(number);
+                Ok((opened, PhaseChange::Begun))
+            }
+        }
+    }
+
+    /// A packet failed to authenticate: whether the connection has to end for it.
+    // RFC 9001 §6.6: MUST immediately close the connection with a connection error of type
+    // AEAD_LIMIT_REACHED and not process any more packets.
+    pub(super) fn on_unauthenticated(&mut self) -> Result<(), TransportError> {
+        self.failed = self.failed.saturating_add(1);
+        let limit = self
+            .suite
+            .unwrap_or(CipherSuite::Aes128Gcm)
+            .integrity_limit();
+        match self.failed < limit {
+            true => Ok(()),
+            false => Err(limit_reached("too many packets failed to authenticate")),
+        }
+    }
+
+    /// Whether keys should be updated before more is sent: after `packets` in this phase, if that
+    /// is given, and long before the limit of the cipher suite.
+    pub(super) fn wants_update(&self, packets: Option<u64>) -> bool {
+        let limit = self
+            .suite
+            .map_or(u64::MAX, CipherSuite::confidentiality_limit);
+        // With a quarter to go an update that has to wait for an acknowledgment still comes.
+        let soft = limit.saturating_sub(limit / 4).min(packets.unwrap_or(u64::MAX));
+        !self.unencrypted && self.sent >= soft
+    }
+
+    /// Whether nothing may be sent with these keys any more.
+    // RFC 9001 §6.6: If a key update is not possible or integrity limits are reached, the endpoint
+    // MUST stop using the connection.
+    pub(super) fn is_exhausted(&self) -> bool {
+        let limit = self
+            .suite
+            .map_or(u64::MAX, CipherSuite::confidentiality_limit);
+        !self.unencrypted && self.sent >= limit
+    }
+
+    /// Whether keys may be updated; `largest_acked` is what the peer has acknowledged of 1-RTT
+    /// packets, after the handshake was confirmed.
+    // RFC 9001 §6.1: An endpoint MUST NOT initiate a subsequent key update unless it has received
+    // an acknowledgment for a packet that was sent protected with keys from the current key phase.
+    pub(super) fn may_update(&self, largest_acked: Option<PacketNumber>) -> bool {
+        let acked = match (self.first_sent, largest_acked) {
+            (Some(first), Some(acked)) => acked >= first,
+            _ => false,
+        };
+        acked && self.spare == Spare::Next && self.rx.is_some() && self.tx.is_some()
+    }
+
+    /// The next key phase begins, in both directions.
+    // RFC 9001 §6.2: An endpoint MUST update its send keys to the corresponding key phase in
+    // response.
+    pub(super) fn update(&mut self, provider: &P) -> Result<(), CryptoError> {
+        let (Some(rx), Some(tx)) = (&mut self.rx, &mut self.tx) else {
+            return Err(CryptoError);
+        };
+        rx.turn(provider);
+        tx.turn(provider);
+        tx.prepare(provider)?;
+        self.phase = !self.phase;
+        self.spare = Spare::Previous;
+        self.first_sent = None;
+        self.first_received = None;
+        self.sent = 0;
+        Ok(())
+    }
+
+    /// The keys of the previous phase go, and those of the next one take their place.
+    pub(super) fn discard_previous(&mut self, provider: &P) -> Result<(), CryptoError> {
+        if let (Some(rx), Spare::Previous) = (&mut self.rx, self.spare) {
+            rx.prepare(provider)?;
+            self.spare = Spare::Next;
+        }
+        Ok(())
+    }
+}
+
+fn key_update_error(reason: &'static str) -> TransportError {
+    TransportError::new(TransportErrorCode::KEY_UPDATE_ERROR, 0, reason)
+}
+
+pub(super) fn limit_reached(reason: &'static str) -> TransportError {
+    TransportError::new(TransportErrorCode::AEAD_LIMIT_REACHED, 0, reason)
+}

@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Datagrams that come in: finding the keys of each packet, and what follows from its header.
+
+use super::close::State;
+use super::keys::PhaseChange;
+use super::path::Path;
+use super::timers::Timer;
+use super::{Addresses, CloseReason, Connection, Context, Environment, Event, ReceiveBuffer};
+use crate::cid::{ConnectionId, StatelessResetToken};
+use crate::ecn::EcnCodepoint;
+use crate::error::TransportError;
+use crate::frame::Frames;
+use crate::packet::{
+    Datagram, Discard, FixedBit, OpenError, OpenedPacket, Packet, PacketNumber, PacketNumberSpace,
+    PacketType, ProtectedPacket, UnverifiedRetry, VersionNegotiation, MIN_INITIAL_DATAGRAM,
+};
+use crate::role::Role;
+use crate::stream::FrameError;
+use crate::version::negotiation::{answer_negotiation_packet, NegotiationAnswer};
+use kernel::alloc::KVec;
+
+/// How a datagram arrived.
+#[derive(Copy, Clone, Debug)]
+pub struct Arrival {
+    /// Between which addresses.
+    pub addresses: Addresses,
+    /// With which mark.
+    pub ecn: EcnCodepoint,
+}
+
+/// What there is to know about a packet while its frames are processed.
+#[derive(Copy, Clone)]
+pub(super) struct PacketContext<'a> {
+    pub(super) packet_type: PacketType,
+    pub(super) number: PacketNumber,
+    /// The path it came on.
+    pub(super) path: u8,
+    /// Where its payload begins in the datagram.
+    pub(super) payload_at: usize,
+    /// Destination Connection ID.
+    pub(super) dcid: &'a [u8],
+}
+
+/// How the datagram of a packet came.
+#[derive(Copy, Clone)]
+struct Came<'a> {
+    arrival: &'a Arrival,
+    /// The path, if it is known.
+    known: Option<u8>,
+    datagram_len: usize,
+}
+
+/// What became of a packet.
+enum Processed {
+    /// Its frames took effect.
+    Yes,
+    /// It was dropped.
+    No,
+}
+
+impl<E: Environment> Connection<E> {
+    /// Takes a datagram, which is decrypted in place.
+    ///
+    /// Afterwards, or after the last of several that came together, the caller sends what
+    /// [`Self::begin_batch`] gives and sets its timer to [`Self::timeout`].
+    pub fn on_datagram(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        bytes: &mut [u8],
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) {
+        self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
+        self.stats.bytes_received = self
+            .stats
+            .bytes_received
+            .saturating_add(crate::offset::bytes(bytes.len()));
+        match self.state {
+            State::Open => {}
+            State::Closing => return self.on_datagram_while_closing(cx, bytes.len()),
+            State::Draining | State::Closed => return,
+        }
+        let known = self.paths.find(&arrival.addresses);
+        if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
+            path.on_received(bytes.len());
+        }
+        self.on_packets(cx, arrival, bytes, buffer);
+    }
+
+    /// Takes a packet once more that [`ReceiveBuffer::defer`] was given, after keys were installed.
+    // Its bytes have been counted: RFC 9000 §8.1 lets a server send three times what it received.
+    pub fn on_deferred(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        bytes: &mut [u8],
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) {
+        if self.state == State::Open {
+            self.on_packets(cx, arrival, bytes, buffer);
+        }
+    }
+
+    fn on_packets(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        bytes: &mut [u8],
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) {
+        let known = self.paths.find(&arrival.addresses);
+        if known.is_none() && !self.may_change_path() {
+            // RFC 9000 §9: If the peer sent the disable_active_migration transport parameter […]
+            // An endpoint that has sent it drops packets of other paths in the handshake; a client
+            // never moves because the server does (§9.6.3).
+            return;
+        }
+        let len = bytes.len();
+        let fixed_bit = match self.config.parameters.grease_quic_bit {
+            true => FixedBit::Ignored,
+            false => FixedBit::Required,
+        };
+        let mut any = false;
+        let mut suspicious = false;
+        for packet in Datagram::new(bytes, self.local_cid.len(), fixed_bit) {
+            let result = match packet {
+                Ok(Packet::Protected(packet)) => {
+                    self.on_packet(cx, arrival, known, packet, len, buffer)
+                }
+                Ok(Packet::Retry(packet)) => self.on_retry(cx, &packet),
+                Ok(Packet::VersionNegotiation(packet)) => {
+                    self.on_version_negotiation(cx, &packet);
+                    Ok(Processed::No)
+                }
+                Err(discard) => Err(discard.into()),
+            };
+            match result {
+                Ok(Processed::Yes) => any = true,
+                Ok(Processed::No) => {}
+                Err(OpenError::Discard(discard)) => {
+                    suspicious |= self.on_discard(cx, discard);
+                }
+                Err(OpenError::Close(error)) => self.close_with(cx, error),
+            }
+            if !matches!(self.state, State::Open) {
+                return;
+            }
+        }
+        if any {
+            self.on_heard(cx);
+        } else if suspicious {
+            self.check_stateless_reset(cx, bytes);
+        }
+    }
+
+    /// A packet was dropped: whether the datagram may be a Stateless Reset.
+    fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) -> bool {
+        self.stats.packets_discarded = self.stats.packets_discarded.saturating_add(1);
+        if discard == Discard::Unauthenticated {
+            if let Err(error) = self.keys.on_unauthenticated() {
+                self.close_with(cx, error);
+            }
+        }
+        true
+    }
+
+    // RFC 9000 §10.3.1: The endpoint identifies a received datagram as a Stateless Reset by
+    // comparing the last 16 bytes of the datagram with all stateless reset tokens associated with
+    // the remote address on which the datagram was received. If the last 16 bytes of the datagram
+    // are identical, the endpoint MUST enter the draining period and not send any further packets.
+    fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
+        let is_reset = StatelessResetToken::at_end_of(bytes)
+            .is_some_and(|token| self.body.remote_cids.is_reset_token(&token));
+        if is_reset {
+            self.drain(cx, CloseReason::StatelessReset);
+        }
+    }
+
+    /// Something of the peer was processed.
+    // RFC 9000 §10.1: An endpoint restarts its idle timer when a packet from its peer is received
+    // and processed successfully.
+    fn on_heard(&mut self, cx: &mut Context<'_, E>) {
+        self.heard = true;
+        self.eliciting_since_heard = false;
+        self.restart_idle_timer(cx.now);
+        // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent.
+        self.update_amplification(cx.now);
+    }
+
+    fn on_packet(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        known: Option<u8>,
+        packet: ProtectedPacket<'_>,
+        datagram_len: usize,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) -> Result<Processed, OpenError> {
+        let packet_type = packet.packet_type();
+        if !self.is_expected(&packet, datagram_len) {
+            return Ok(Processed::No);
+        }
+        if !self.can_open(packet_type) {
+            if self.may_come(packet_type) {
+                buffer.defer(packet.range(), packet_type);
+            }
+            // Without keys a Stateless Reset looks like this.
+            return match packet_type {
+                PacketType::OneRtt => Err(Discard::CryptoFailed.into()),
+                _ => Ok(Processed::No),
+            };
+        }
+        let space = packet_type.space();
+        let largest = self.body.space(space).receiver.largest_received();
+        let (opened, phase) = self.open(cx, packet, largest)?;
+        // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
+        if self.body.space(space).receiver.is_duplicate(opened.number) {
+            self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
+            return Ok(Processed::Yes);
+        }
+        if phase == PhaseChange::Begun {
+            self.on_key_phase(cx);
+        }
+        self.on_authenticated(cx, known, &opened)?;
+        let came = Came {
+            arrival,
+            known,
+            datagram_len,
+        };
+        self.process(cx, &came, largest, &opened, buffer)
+    }
+
+    /// Opens a packet with the keys of its version.
+    fn open<'a>(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        match packet.version() {
+            Some(version) if version != self.version => self.open_in(cx, version, packet, largest),
+            _ => self.keys.open(cx.env.crypto(), packet, largest),
+        }
+    }
+
+    /// Whether a packet can be one of this connection, by its header.
+    fn is_expected(&self, packet: &ProtectedPacket<'_>, datagram_len: usize) -> bool {
+        match (packet.packet_type(), self.role) {
+            (PacketType::Initial, Role::Server) => {
+                // RFC 9000 §14.1: A server MUST discard an Initial packet that is carried in a UDP
+                // datagram with a payload that is smaller than the smallest allowed maximum
+                // datagram size of 1200 bytes.
+                datagram_len >= MIN_INITIAL_DATAGRAM && self.is_from_peer(packet)
+            }
+            // RFC 9000 §17.2.2: Clients that receive an Initial packet with a non-zero Token
+            // Length field MUST either discard the packet or generate a connection error.
+            (PacketType::Initial, Role::Client) => {
+                packet.token().is_empty() && self.is_from_peer(packet)
+            }
+            (PacketType::Handshake, _) => self.is_from_peer(packet),
+            // A server does not send 0-RTT packets.
+            (PacketType::ZeroRtt, role) => role == Role::Server && self.is_from_peer(packet),
+            (PacketType::OneRtt, _) => true,
+        }
+    }
+
+    // RFC 9000 §7.2: Any further packets received with a different Source Connection ID MUST be
+    // discarded.
+    fn is_from_peer(&self, packet: &ProtectedPacket<'_>) -> bool {
+        self.peer_cid
+            .is_none_or(|cid| cid.as_slice() == packet.scid())
+    }
+
+    /// Whether packets of that type can be opened, and may be.
+    fn can_open(&self, packet_type: PacketType) -> bool {
+        // RFC 9001 §5.7: A server MUST NOT process incoming 1-RTT protected packets before the TLS
+        // handshake is complete. A client has no 1-RTT keys to receive with before that.
+        let complete = packet_type != PacketType::OneRtt || self.complete;
+        let unencrypted = packet_type == PacketType::OneRtt && self.keys.unencrypted;
+        complete && (unencrypted || self.keys.can_receive(packet_type))
+    }
+
+    /// Whether the keys to open packets of that type may come.
+    fn may_come(&self, packet_type: PacketType) -> bool {
+        match packet_type {
+            PacketType::Initial => false,
+            PacketType::Handshake => !self.handshake_discarded,
+            PacketType::ZeroRtt | PacketType::OneRtt => !self.complete,
+        }
+    }
+
+    /// What follows from the mere arrival of an authentic packet.
+    fn on_authenticated(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        known: Option<u8>,
+        packet: &OpenedPacket<'_>,
+    ) -> Result<(), OpenError> {
+        if self.peer_cid.is_none() {
+            // RFC 9000 §7.2: Upon first receiving an Initial or Retry packet from the server, the
+            // client uses the Source Connection ID supplied by the server as the Destination
+            // Connection ID for subsequent packets.
+            let cid = ConnectionId::new(packet.scid()).ok_or(Discard::ConnectionIdTooLong)?;
+            self.peer_cid = Some(cid);
+            self.body.remote_cids.set_initial(cid);
+        }
+        if packet.packet_type() == PacketType::Handshake {
+            if self.role == Role::Server {
+                // RFC 9000 §8.1: Once an endpoint has successfully processed a Handshake packet
+                // from the peer, it can consider the peer address to have been validated.
+                if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
+                    path.validated = true;
+                }
+                // RFC 9001 §4.9.1: a server MUST discard Initial keys when it first successfully
+                // processes a Handshake packet.
+                self.discard_keys(cx, PacketNumberSpace::Initial);
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes the frames of `packet`.
+    fn process(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        came: &Came<'_>,
+        largest: Option<PacketNumber>,
+        packet: &OpenedPacket<'_>,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) -> Result<Processed, OpenError> {
+        let Came {
+            arrival,
+            known,
+            datagram_len,
+        } = *came;
+        let space = packet.packet_type().space();
+        let known = known.or_else(|| self.paths.find(&arrival.addresses));
+        let Some(path) = known.or_else(|| self.new_path(cx, arrival, datagram_len)) else {
+            return Ok(Processed::No);
+        };
+        let context = PacketContext {
+            packet_type: packet.packet_type(),
+            number: packet.number,
+            path,
+            payload_at: packet.payload_offset,
+            dcid: packet.dcid(),
+        };
+        let rules = self.rules;
+        let mut eliciting = false;
+        let mut probing = true;
+        let mut immediate = false;
+        let frames =
+            Frames::new(packet.payload, context.packet_type, &rules).map_err(OpenError::Close)?;
+        for frame in frames {
+            let frame = frame.map_err(OpenError::Close)?;
+            eliciting |= frame.is_ack_eliciting();
+            probing &= frame.is_probing();
+            immediate |= matches!(frame, crate::frame::Frame::ImmediateAck);
+            match self.on_frame(cx, frame, &context, buffer) {
+                Ok(()) => {}
+                // It is as if the packet had been lost.
+                Err(FrameError::Refused) => {
+                    self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
+                    return Ok(Processed::Yes);
+                }
+                Err(FrameError::Transport(error)) => return Err(OpenError::Close(error)),
+            }
+            if !matches!(self.state, State::Open) {
+                return Ok(Processed::Yes);
+            }
+        }
+        let receiver = &mut self.body.space_mut(space).receiver;
+        receiver.on_packet_received(packet.number, eliciting, arrival.ecn, cx.now, cx.flags);
+        if immediate {
+            receiver.on_immediate_ack();
+        }
+        self.stats.packets_received = self.stats.packets_received.saturating_add(1);
+        if context.packet_type == PacketType::OneRtt {
+            self.on_one_rtt_packet(cx, packet.spin(), largest, &context, probing);
+        }
+        Ok(Processed::Yes)
+    }
+
+    /// A 1-RTT packet was processed.
+    #[inline]
+    fn on_one_rtt_packet(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        spin: bool,
+        largest: Option<PacketNumber>,
+        context: &PacketContext<'_>,
+        probing: bool,
+    ) {
+        let newest = largest.is_none_or(|largest| context.number > largest);
+        if !newest {
+            return;
+        }
+        // RFC 9000 §17.4: when a packet is received that increments the highest packet number seen
+        // by the endpoint, a client sets the spin value to the inverse of the spin bit in it, a
+        // server to the same.
+        self.spin = self.spins && (spin != (self.role == Role::Client));
+        // RFC 9000 §9.3: An endpoint only changes the address to which it sends packets in response
+        // to the highest-numbered non-probing packet.
+        if !probing && context.path != self.paths.active_id() && self.role == Role::Server {
+            self.on_peer_migrated(cx, context.path);
+        }
+    }
+
+    /// A path that the peer has come up with.
+    fn new_path(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        datagram_len: usize,
+    ) -> Option<u8> {
+        let recovery = self.new_path_recovery(cx, &arrival.addresses)?;
+        let mut path = Path::new(arrival.addresses, recovery);
+        path.on_received(datagram_len);
+        // RFC 9000 §9.5: An endpoint MUST NOT use the same connection ID when sending to more than
+        // one destination address. Unless the peer gave no other.
+        path.cid = self.body.remote_cids.reserve_unused();
+        path.challenge(cx.now, self.validation_patience());
+        let (id, evicted) = self.paths.add(path, cx.flags).ok()?;
+        if let Some(evicted) = evicted {
+            self.on_path_gone(&evicted);
+        }
+        self.set_path_timer();
+        Some(id)
+    }
+
+    fn on_retry(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        packet: &UnverifiedRetry<'_>,
+    ) -> Result<Processed, OpenError> {
+        // RFC 9000 §17.2.5.2: A client MUST accept and process at most one Retry packet for each
+        // connection attempt. After the client has received and processed an Initial or Retry
+        // packet from the server, it MUST discard any subsequent Retry packets that it receives.
+        let first = self.role == Role::Client && self.peer_cid.is_none();
+        if !first || self.retry_source.is_some() {
+            return Ok(Processed::No);
+        }
+        let retry = packet
+            .verify(
+                cx.env.crypto(),
+                self.version,
+                &self.local_cid,
+                &self.original_dcid,
+            )
+            .map_err(|_| Discard::CryptoFailed)?;
+        let Some(retry) = retry else {
+            return Ok(Processed::No);
+        };
+        let mut token = KVec::new();
+        if token.extend_from_slice(retry.token, cx.flags).is_err() {
+            return Ok(Processed::No);
+        }
+        // RFC 9001 §5.2: the client uses the Source Connection ID of the Retry packet to derive the
+        // keys of later Initial packets.
+        self.keys
+            .set_initial(cx.env.crypto(), self.role, self.version, &retry.scid)
+            .map_err(|_| Discard::CryptoFailed)?;
+        self.token = token;
+        self.retry_source = Some(retry.scid);
+        self.body.remote_cids.set_initial(retry.scid);
+        self.restart_after_retry(cx);
+        cx.env.event(Event::Retried);
+        Ok(Processed::Yes)
+    }
+
+    fn on_version_negotiation(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        packet: &VersionNegotiation<'_>,
+    ) {
+        // RFC 9000 §6.2: A client MUST discard any Version Negotiation packet if it has received
+        // and successfully processed any other packet.
+        let first = self.role == Role::Client
+            && self.peer_cid.is_none()
+            && self.retry_source.is_none()
+            && !self.heard;
+        if !first || !packet.answers(&self.local_cid, &self.original_dcid) {
+            return;
+        }
+        let answer = answer_negotiation_packet(
+            self.config.versions,
+            self.config.version.wire(),
+            packet.versions.clone(),
+        );
+        match answer {
+            NegotiationAnswer::Ignore => {}
+            NegotiationAnswer::Abort => self.abandon(cx, CloseReason::VersionNegotiation(None)),
+            NegotiationAnswer::Retry(version) => {
+                self.abandon(cx, CloseReason::VersionNegotiation(Some(version)));
+            }
+        }
+    }
+
+    /// The first packet of a key phase arrived: what is on its way with the keys of the one before
+    /// arrives within 3 PTO.
+    fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
+        let pto = self.pto();
+        self.timers
+            .set(Timer::KeyDiscard, cx.now + pto.times(3));
+        // RFC 9001 §4.9.3: a server MAY retain 0-RTT keys for a short time after it received a
+        // 1-RTT packet; SHOULD discard them within three times the PTO.
+        if self.role == Role::Server && self.keys.zero_rtt.is_some() {
+            self.timers
+                .set(Timer::ZeroRttDiscard, cx.now + pto.times(3));
+        }
+        if self.updates > 0 {
+            cx.env.event(Event::KeyUpdated {
+                phase: self.keys.phase(),
+            });
+        }
+        self.updates = self.updates.saturating_add(1);
+    }
+
+    /// A rule was broken: the connection is closed and the peer told.
+    pub(super) fn close_with(&mut self, cx: &mut Context<'_, E>, error: TransportError) {
+        self.close_for(cx, CloseReason::Error(error));
+    }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! Handshake, data, and the end.
+
+use super::pair::{config, Pair, Seen, World};
+use crate::chunk::testing::pattern;
+use crate::connection::{Config, State};
+use crate::role::Role;
+use crate::stream_id::Directionality::{Bidirectional, Unidirectional};
+use crate::time::Duration;
+use crate::varint::VarInt;
+use kernel::alloc::flags::GFP_KERNEL;
+
+#[test]
+fn a_handshake_takes_two_round_trips_to_be_confirmed() {
+    let mut pair = Pair::new();
+    let start = pair.now;
+    pair.connect();
+    assert!(pair.now.since(start) <= Duration::from_millis(60));
+    assert!(pair.client.world.events.contains(&Seen::Confirmed));
+    assert!(pair.server().world.events.contains(&Seen::Confirmed));
+}
+
+#[test]
+fn data_goes_both_ways() {
+    let mut pair = Pair::new();
+    pair.connect();
+    let data = pattern(1, 0, 300_000);
+    let id = pair.client.open(Bidirectional);
+    let now = pair.now;
+    pair.client.write(now, id, &data, true);
+    pair.run_until(|pair| pair.server().all_read(id).1);
+    assert!(pair.server().all_read(id).0 == data);
+    let answer = pattern(2, 0, 200_000);
+    let now = pair.now;
+    pair.server().write(now, id, &answer, true);
+    pair.run_until(|pair| pair.client.all_read(id).1);
+    assert!(pair.client.all_read(id).0 == answer);
+}
+
+#[test]
+fn lost_data_is_sent_again() {
+    for (seed, percent) in [(1, 50), (2, 30), (3, 30), (4, 10), (5, 3)] {
+        let mut pair = Pair::new();
+        let mut random = World::new(seed);
+        pair.drops = Box::new(move |_, _| random.next_random() % 100 < percent);
+        pair.connect();
+        let data = pattern(1, 0, 100_000);
+        let id = pair.client.open(Unidirectional);
+        let now = pair.now;
+        pair.client.write(now, id, &data, true);
+        pair.run_until(|pair| pair.server().all_read(id).1);
+        assert!(pair.server().all_read(id).0 == data, "{percent} %");
+    }
+}
+
+#[test]
+fn close_reaches_the_peer() {
+    let mut pair = Pair::new();
+    pair.connect();
+    let now = pair.now;
+    pair.client.with(now, |connection, cx| {
+        connection.close(cx, VarInt::from_u32(7), b"enough");
+    });
+    assert_eq!(pair.client.connection.state(), State::Closing);
+    pair.run_until(|pair| pair.server().connection.state() == State::Draining);
+    let seen = pair.server().world.events.iter().any(|event| {
+        matches!(event, Seen::Closed(text) if text.starts_with("PeerApplication { code: VarInt(7)"))
+    });
+    assert!(seen, "{:?}", pair.server().world.events);
+    pair.run_until(|pair| pair.client.connection.state() == State::Closed);
+    pair.run_until(|pair| pair.server().connection.state() == State::Closed);
+}
+
+#[test]
+fn silence_ends_the_connection() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    pair.drops = Box::new(|_, _| true);
+    pair.run_for(Duration::from_secs(40));
+    assert_eq!(pair.client.connection.state(), State::Closed);
+    assert_eq!(pair.server().connection.state(), State::Closed);
+}
+
+#[test]
+fn keep_alive_keeps_alive() {
+    let config = Config {
+        keep_alive: Some(Duration::from_secs(10)),
+        ..config()
+    };
+    let mut pair = Pair::with(config, config);
+    pair.connect();
+    pair.run_for(Duration::from_secs(300));
+    assert_eq!(pair.client.connection.state(), State::Open);
+    assert_eq!(pair.server().connection.state(), State::Open);
+}
+
+#[test]
+fn keys_are_updated() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    for round in 1..5 {
+        let now = pair.now;
+        let id = pair.client.open(Unidirectional);
+        pair.client.write(now, id, b"before", false);
+        pair.run_for(Duration::from_secs(1));
+        let now = pair.now;
+        pair.client
+            .with(now, |connection, cx| connection.update_keys(cx))
+            .unwrap();
+        pair.client.write(now, id, b" and after", true);
+        pair.run_until(|pair| pair.server().all_read(id).1);
+        assert_eq!(pair.server().all_read(id).0, b"before and after");
+        assert_eq!(pair.server().connection.key_phase(), round % 2 == 1);
+        pair.run_for(Duration::from_secs(3));
+    }
+}
+
+#[test]
+fn datagrams_arrive() {
+    let mut pair = Pair::new();
+    pair.connect();
+    let len = pair.client.connection.max_datagram_len();
+    assert!(len > 1000);
+    for byte in 0..10 {
+        pair.client
+            .connection
+            .send_datagram(vec![byte; len], GFP_KERNEL)
+            .unwrap();
+    }
+    pair.run_for(Duration::from_secs(1));
+    for byte in 0..10 {
+        let (data, _) = pair.server().connection.datagrams().peek().unwrap();
+        assert_eq!(data.as_slice(), vec![byte; len]);
+        assert!(pair.server().connection.datagrams().consume(len));
+    }
+}
+
+#[test]
+fn a_server_that_knows_no_address_sends_three_times_as_much() {
+    let mut pair = Pair::new();
+    // The client's second flight never arrives.
+    let (mut from_client, mut from_server) = (0, 0);
+    let counts = std::rc::Rc::new(std::cell::Cell::new((0, 0)));
+    let shared = counts.clone();
+    pair.drops = Box::new(move |role, flying| {
+        match role {
+            Role::Client if from_client == 0 => from_client += flying.bytes.len(),
+            Role::Client => return true,
+            Role::Server => from_server += flying.bytes.len(),
+        }
+        shared.set((from_client, from_server));
+        false
+    });
+    pair.run_for(Duration::from_secs(20));
+    let (from_client, from_server) = counts.get();
+    assert!(from_server > from_client, "{from_server}");
+    assert!(from_server <= 3 * from_client, "{from_server}");
+}

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! [`CryptoStream`]: the bytes of the TLS handshake at one encryption level (RFC 9000 §7.5, §19.6).
+//!
+//! A CRYPTO stream is a stream without an ID, an end and flow control. It takes the same parts:
+//! what is sent waits in a `SendBuffer` until it is acknowledged, what is received is put in
+//! order by an `Assembler`. A connection has one for each of Initial, Handshake and 1-RTT, and
+//! drops it with the keys of the level.
+
+use crate::chunk::Chunk;
+use crate::error::{TransportError, TransportErrorCode};
+use crate::frame::{Crypto, CryptoHeader, FrameType};
+use crate::offset::{bytes, length, Offset};
+use crate::pool::Pool;
+use crate::sent_frame::SentFrame;
+use crate::stream::assembler::{Assembler, Inserted};
+use crate::stream::frame::MAX_LEN;
+use crate::stream::room::Room;
+use crate::stream::send_buffer::{pieces, Cursor, SendBuffer};
+use crate::stream::{FrameError, Piece};
+use crate::varint::VarInt;
+use kernel::alloc::{AllocError, Flags};
+
+/// How far received data may be ahead of what TLS has read, in bytes.
+// RFC 9000 §7.5: Implementations MUST support buffering at least 4096 bytes of data received in
+// out-of-order CRYPTO frames. A chain of post-quantum certificates is several times as large, and
+// may arrive in any order.
+const CRYPTO_BUFFER: u64 = 64 * 1024;
+
+/// The most memory that received data may hold, in bytes, overhead included: four times the data,
+/// for packets that are a fourth full. Less is filled only by a peer that sends the handshake in
+/// crumbs.
+const CRYPTO_MEMORY: usize = 4 * 64 * 1024;
+
+/// The CRYPTO stream of an encryption level. `Tx` is what TLS sends, `Rx` what is received for it.
+pub struct CryptoStream<Tx, Rx> {
+    send: SendBuffer,
+    recv: Assembler,
+    tx: Pool<Tx>,
+    rx: Pool<Rx>,
+}
+
+/// What a CRYPTO frame carries that is being sent.
+#[derive(Debug)]
+pub struct CryptoFrame {
+    /// The offset of the first byte.
+    pub offset: Offset,
+    /// How many bytes.
+    pub len: usize,
+    at: Cursor,
+}
+
+impl CryptoFrame {
+    /// What is written before the data.
+    pub fn header(&self) -> CryptoHeader {
+        CryptoHeader {
+            offset: self.offset.varint(),
+            length: VarInt::saturating(bytes(self.len)),
+        }
+    }
+
+    /// How many bytes of the packet the frame takes: header and data.
+    pub fn size(&self) -> usize {
+        self.header().size().saturating_add(self.len)
+    }
+
+    /// What to remember of it.
+    pub fn record(&self) -> SentFrame {
+        // No frame is longer than a UDP datagram.
+        SentFrame::Crypto {
+            offset: self.offset,
+            len: u16::try_from(self.len).unwrap_or(u16::MAX),
+        }
+    }
+}
+
+impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
+    /// A stream on which nothing was sent or received.
+    pub fn new() -> Self {
+        Self {
+            send: SendBuffer::new(),
+            recv: Assembler::default(),
+            tx: Pool::new(),
+            rx: Pool::new(),
+        }
+    }
+
+    /// Appends what TLS sends.
+    pub fn write(&mut self, data: Tx, flags: Flags) -> Result<(), AllocError> {
+        self.send.append(&mut self.tx, data, flags)
+    }
+
+    /// Whether there is anything to send.
+    pub fn has_data(&self) -> bool {
+        self.send.first_lost().is_some() || self.send.next() < self.send.end()
+    }
+
+    /// How many bytes were written, and have not been acknowledged.
+    pub fn unacked(&self) -> u64 {
+        self.send.unacked()
+    }
+
+    /// The memory that data holds, in bytes, overhead included: received, and to send.
+    pub fn held(&self) -> (usize, usize) {
+        (self.rx.held(), self.tx.held())
+    }
+
+    /// The next CRYPTO frame for the `space` bytes that are left in a packet. It counts as sent.
+    ///
+    /// The caller copies [`Self::pieces`] into the packet and stores [`CryptoFrame::record`] with
+    /// it.
+    pub fn poll(&mut self, space: usize, flags: Flags) -> Option<CryptoFrame> {
+        let lost = self.send.first_lost();
+        let range = lost.clone().unwrap_or(self.send.next()..self.send.end());
+        let offset = range.start;
+        let room = CryptoHeader::capacity(offset.varint(), space)?.min(MAX_LEN);
+        let len = length(range.end - offset).min(room);
+        if len == 0 {
+            return None;
+        }
+        let at = match lost {
+            Some(_) => self.send.send_again(&self.tx, offset..offset + len, flags),
+            None => self.send.send_new(&self.tx, len),
+        };
+        Some(CryptoFrame { offset, len, at })
+    }
+
+    /// The data of `frame`, which [`Self::poll`] has just returned.
+    pub fn pieces<'a>(&'a self, frame: &CryptoFrame) -> impl Iterator<Item = Piece<'a, Tx>> {
+        pieces(&self.tx, frame.at, frame.len)
+    }
+
+    /// The packet with a CRYPTO frame was acknowledged.
+    pub fn on_acked(&mut self, offset: Offset, len: u16, flags: Flags) {
+        self.send
+            .on_acked(&mut self.tx, offset..offset + usize::from(len), flags);
+    }
+
+    /// The packet with a CRYPTO frame was lost.
+    pub fn on_lost(&mut self, offset: Offset, len: u16, flags: Flags) {
+        self.send.on_lost(offset..offset + usize::from(len), flags);
+    }
+
+    /// Everything is to be sent again: the packets were discarded, for a Retry or a change of
+    /// version.
+    pub fn rewind(&mut self) {
+        self.send.rewind(&self.tx);
+    }
+
+    /// CRYPTO, of which `data` is the data. Returns whether there is more to read than before.
+    pub fn on_crypto(
+        &mut self,
+        frame: &Crypto<'_>,
+        data: Rx,
+        flags: Flags,
+    ) -> Result<bool, FrameError> {
+        let offset = Offset::from(frame.offset);
+        let end = offset + data.len();
+        // RFC 9000 §7.5: If an endpoint does not expand its buffer, it MUST close the connection
+        // with a CRYPTO_BUFFER_EXCEEDED error code.
+        if end - self.recv.read() > CRYPTO_BUFFER {
+            return Err(exceeded().into());
+        }
+        let room = Room::new(
+            CRYPTO_MEMORY,
+            self.rx.held(),
+            self.recv.read() == self.recv.end(),
+        );
+        let inserted = self.recv.insert(&mut self.rx, offset, data, room, flags)?;
+        Ok(inserted == Inserted::InOrder)
+    }
+
+    /// How many bytes can be read.
+    pub fn readable(&self) -> u64 {
+        self.recv.end() - self.recv.read()
+    }
+
+    /// The chunks that can be read. Nothing is consumed.
+    pub fn peek(&self) -> impl Iterator<Item = &Rx> {
+        self.rx.iter(self.recv.ready())
+    }
+
+    /// TLS has read the next `len` bytes.
+    pub fn consume(&mut self, len: usize) {
+        self.recv.consume(&mut self.rx, bytes(len));
+    }
+}
+
+impl<Tx: Chunk, Rx: Chunk> Default for CryptoStream<Tx, Rx> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn exceeded() -> TransportError {
+    let code = TransportErrorCode::CRYPTO_BUFFER_EXCEEDED;
+    TransportError::new(
+        code,
+        FrameType::CRYPTO.get(),
+        "more handshake data than can be buffered",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::testing::{pattern, Bytes};
+    use crate::frame::Payload;
+    use kernel::alloc::flags::GFP_ATOMIC;
+    use kernel::alloc::inject;
+    use proptest::prelude::*;
+
+    type Stream = CryptoStream<Bytes, Bytes>;
+
+    fn receive(stream: &mut Stream, offset: u64, len: usize) -> Result<bool, FrameError> {
+        let frame = Crypto {
+            offset: VarInt::new(offset).unwrap(),
+            data: Payload::EMPTY,
+        };
+        stream.on_crypto(&frame, Bytes::pattern(0, offset, len), GFP_ATOMIC)
+    }
+
+    fn code(result: Result<bool, FrameError>) -> TransportErrorCode {
+        match result {
+            Err(FrameError::Transport(error)) => error.code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn contents(stream: &Stream, frame: &CryptoFrame) -> Vec<u8> {
+        stream
+            .pieces(frame)
+            .flat_map(|piece| piece.chunk.as_slice()[piece.range].to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn buffer_is_64_kib_ahead_of_the_reader() {
+        let mut stream = Stream::new();
+        let ahead = CRYPTO_BUFFER;
+        // Anything up to 4096 bytes out of order must be taken.
+        for at in (100..4096).step_by(400) {
+            assert_eq!(receive(&mut stream, at, 300), Ok(false));
+        }
+        assert_eq!(receive(&mut stream, ahead - 10, 10), Ok(false));
+        assert_eq!(
+            code(receive(&mut stream, ahead - 10, 11)),
+            TransportErrorCode::CRYPTO_BUFFER_EXCEEDED
+        );
+        let last = receive(&mut stream, Offset::MAX.get() - 1, 1);
+        assert_eq!(code(last), TransportErrorCode::CRYPTO_BUFFER_EXCEEDED);
+        assert_eq!(receive(&mut stream, 0, 200), Ok(true));
+        assert_eq!(stream.readable(), 400);
+        stream.consume(400);
+        assert_eq!(
+            receive(&mut stream, ahead, 400),
+            Ok(false),
+            "reading makes room"
+        );
+        assert_eq!(
+            code(receive(&mut stream, ahead, 401)),
+            TransportErrorCode::CRYPTO_BUFFER_EXCEEDED
+        );
+    }
+
+    #[test]
+    fn crumbs_do_not_fill_the_memory() {
+        let mut stream = Stream::new();
+        let refused = (2..CRYPTO_BUFFER)
+            .step_by(2)
+            .filter(|at| receive(&mut stream, *at, 1).is_err())
+            .count();
+        assert!(refused > 30_000);
+        assert!(stream.held().0 <= CRYPTO_MEMORY);
+        assert_eq!(
+            receive(&mut stream, 0, 2),
+            Ok(true),
+            "what is next is always taken"
+        );
+    }
+
+    #[test]
+    fn what_is_lost_is_sent_again() {
+        let mut stream = Stream::new();
+        stream
+            .write(Bytes::pattern(0, 0, 1000), GFP_ATOMIC)
+            .unwrap();
+        stream
+            .write(Bytes::pattern(0, 1000, 1000), GFP_ATOMIC)
+            .unwrap();
+        assert!(stream.poll(3, GFP_ATOMIC).is_none());
+        let first = stream.poll(1200, GFP_ATOMIC).unwrap();
+        assert_eq!((first.offset.get(), first.len), (0, 1200 - 1 - 1 - 2));
+        assert_eq!(contents(&stream, &first), pattern(0, 0, first.len));
+        let second = stream.poll(1200, GFP_ATOMIC).unwrap();
+        assert_eq!((second.offset.get(), second.len), (1196, 804));
+        assert!(!stream.has_data());
+        stream.on_lost(first.offset, first.len as u16, GFP_ATOMIC);
+        stream.on_acked(second.offset, second.len as u16, GFP_ATOMIC);
+        assert_eq!(stream.unacked(), 2000);
+        let again = stream.poll(600, GFP_ATOMIC).unwrap();
+        assert_eq!((again.offset.get(), again.len), (0, 596));
+        assert_eq!(contents(&stream, &again), pattern(0, 0, 596));
+        stream.on_acked(Offset::ZERO, 1196, GFP_ATOMIC);
+        assert_eq!(
+            (stream.has_data(), stream.unacked(), stream.held()),
+            (false, 0, (0, 0))
+        );
+    }
+
+    #[test]
+    fn a_retry_sends_all_of_it_again() {
+        let mut stream = Stream::new();
+        stream.write(Bytes::pattern(0, 0, 300), GFP_ATOMIC).unwrap();
+        stream.poll(1200, GFP_ATOMIC).unwrap();
+        stream.rewind();
+        let again = stream.poll(1200, GFP_ATOMIC).unwrap();
+        assert_eq!((again.offset.get(), again.len), (0, 300));
+    }
+
+    #[test]
+    fn a_failed_allocation_changes_nothing() {
+        let mut stream = Stream::new();
+        let (result, _) = inject::fail_nth(0, || stream.write(Bytes::new(&[1; 10]), GFP_ATOMIC));
+        assert!(result.is_err() && !stream.has_data());
+        let (result, _) = inject::fail_nth(0, || receive(&mut stream, 0, 10));
+        assert_eq!((result, stream.readable()), (Err(FrameError::Refused), 0));
+        assert_eq!(receive(&mut stream, 0, 10), Ok(true));
+    }
+
+    #[test]
+    fn size() {
+        assert_eq!(core::mem::size_of::<Stream>(), 280);
+    }
+
+    proptest! {
+        #[test]
+        fn arrives_in_order(frames in proptest::collection::vec((0..3000_u64, 1..500_usize), 0..60)) {
+            let mut stream = Stream::new();
+            let mut read = 0;
+            for (at, len) in frames.into_iter().chain([(0, 3500)]) {
+                receive(&mut stream, at, len).unwrap();
+                let data: Vec<u8> = stream.peek().flat_map(|chunk| chunk.as_slice().to_vec()).collect();
+                prop_assert_eq!(&data, &pattern(0, read, data.len()));
+                stream.consume(data.len() / 2);
+                read += (data.len() / 2) as u64;
+            }
+            stream.consume(usize::MAX);
+            prop_assert_eq!(stream.held(), (0, 0));
+        }
+    }
+}

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0 OR MIT
+
+//! [`SentPackets`]: the packets sent in one packet number space, from the oldest that still matters
+//! to the newest.
+//!
+//! A ring with one slot a packet number, in memory that is reserved before a batch of packets
+//! is built. The packet number gives the slot, so that an acknowledged range costs what it newly
+//! acknowledges: acknowledged slots remember how far down their neighbours are acknowledged too,
+//! and the ranges that every ACK frame repeats are stepped over.
+//!
+//! ```text
+//!      base           first_outstanding                    next
+//!        |                   |                              |
+//!   ---- L A A A A A A L A A O A A A O O S O O O O O O O O O ----
+//!          +---------------+     lost, remembered for a while: L    acknowledged: A    outstanding: O
+//!                                a number left out on purpose: S
+//! ```
+//!
+//! What a packet contained is the caller's: `T` is a compact handle, at most 24 bytes for a record
+//! of 40. Most packets carry one piece of one stream, which fits; rarer contents go into a table of
+//! the caller's and `T` is an index.
+
+mod packet;
+mod ring;
+
+pub(crate) use packet::Key;
+pub use packet::{SentFlags, SentPacket};
+
+use crate::frame::AckRange;
+use crate::packet::PacketNumber;
+use crate::time::Instant;
+use kernel::alloc::{AllocError, Flags};
+use packet::State;
+use ring::{Ring, Slots};
+
+/// A ring with more chunks of 25 packets than this is given back when it runs empty; a smaller one,
+/// of 8 kB, stays until [`SentPackets::trim`].
+const KEPT_CHUNKS: usize = 8;
+
+#[derive(Copy, Clone, Debug)]
+enum Slot<T> {
+    Packet(SentPacket<T>),
+    /// Acknowledged, as is everything from `first` up to here.
+    Acked {
+        first: u64,
+    },
+}
+
+impl<T> Slot<T> {
+    /// The packet, if its fate matters and it is not acknowledged.
+    #[inline]
+    fn tracked(&self) -> Option<&SentPacket<T>> {
+        match self {
+            Self::Packet(packet) if packet.state != State::Untracked => Some(packet),
+            _ => None,
+        }
+    }
+
+    fn is(&self, state: State) -> bool {
+        matches!(self, Self::Packet(packet) if packet.state == state)
+    }
+}
+
+/// Packets in a row that are newly acknowledged, ascending.
+#[derive(Debug)]
+pub struct Run<'a, T> {
+    next: u64,
+    slots: Slots<'a, Slot<T>>,
+}
+
+impl<'a, T: Copy> Iterator for Run<'a, T> {
+    type Item = (PacketNumber, &'a SentPacket<T>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let slot = self.slots.next()?;
+            let pn = self.next;
+            self.next = pn.wrapping_add(1);
+            if let Some(packet) = slot.tracked() {
+                return Some((PacketNumber::saturating(pn), packet));
+            }
+        }
+    }
+
+    #[inline]
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
+        let mut next = self.next;
+        self.slots.fold(init, |result, slot| {
+            let pn = next;
+            next = pn.wrapping_add(1);
+            match slot.tracked() {
+                Some(packet) => f(result, (PacketNumber::saturating(pn), packet)),
+                None => result,
+            }
+        })
+    }
+}
+
+/// A packet number was acknowledged that was never sent: PROTOCOL_VIOLATION (RFC 9000 §13.1,
+/// §21.4).
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub struct NeverSent;
+
+/// What a search for lost packets comes across, in the order of packet numbers.
+#[derive(Debug)]
+pub enum Scanned<'a, T> {
+    /// One or more acknowledged packets.
+    Acked,
+    /// An outstanding packet.
+    Outstanding(PacketNumber, &'a SentPacket<T>),
+}
+
+/// The sent packets of a packet number space.
+///
+/// # Invariants
+///
+/// `base <= next <= slots.end()`, and the packet numbers `base..next` have slots. No slot below
+/// `first_outstanding` is outstanding, and none from `acked_end` on is acknowledged. `lost` slots
+/// are remembered as lost.
+#[derive(Debug)]
+pub struct SentPackets<T> {
+    slots: Ring<Slot<T>>,
+    base: u64,
+    next: u64,
+    first_outstanding: u64,
+    acked_end: u64,
+    last_skipped: Option<PacketNumber>,
+    lost: u64,
+}
+
+impl<T: Copy + Default> SentPackets<T> {
+    /// Nothing sent yet.
+    pub const fn new() -> Self {
+        Self {
+            slots: Ring::new(),
+            base: 0,
+            next: 0,
+            first_outstanding: 0,
+            acked_end: 0,
+            last_skipped: None,
+            lost: 0,
+        }
+    }
+
+    /// The next packet number that [`Self::record`] takes, or any above; `None` after the last.
+    #[inline]
+    pub const fn next(&self) -> Option<PacketNumber> {
+        PacketNumber::new(self.next)
+    }
+
+    /// Whether nothing is remembered.
+    pub const fn is_empty(&self) -> bool {
+        self.base == self.next
+    }
+
+    /// How many packet numbers the ring spans.
+    pub const fn span(&self) -> u64 {
+        self.next.saturating_sub(self.base)
+    }
+
+    /// The largest packet number that was left out.
+    pub const fn last_skipped(&self) -> Option<PacketNumber> {
+        self.last_skipped
+    }
+
+    /// Makes room for `additional` packet numbers. To be called before packets are built.
+    pub fn reserve(&mut self, additional: usize, flags: Flags) -> Result<(), AllocError> {
+        let end = self.next.saturating_add(additional as u64);
+        self.slots
+            .reserve(self.base, end, Slot::Packet(SentPacket::default()), flags)
+    }
+
+    /// Whether the packet with number `pn` can be the next to be recorded.
+    #[inline]
+    pub fn has_room(&self, pn: PacketNumber) -> bool {
+        pn.get() >= self.next && pn.get() < self.slots.end()
+    }
+
+    /// Remembers the packet with number `pn`, above all before. Numbers in between are left out on
+    /// purpose.
+    ///
+    /// Fails without effect if no room was reserved.
+    #[inline]
+    pub fn record(&mut self, pn: PacketNumber, packet: &SentPacket<T>) -> Result<(), AllocError> {
+        if !self.has_room(pn) {
+            return Err(AllocError);
+        }
+        let number = pn.get();
+        if number > self.next {
+            self.skip_to(number);
+        }
+        let tracked = packet.flags().has(SentFlags::IN_FLIGHT);
+        if let Some(slot) = self.slots.get_mut(number) {
+            let state = if tracked {
+                State::Outstanding
+            } else {
+                State::Untracked
+            };
+            *slot = Slot::Packet(packet.with_state(state));
+        }
+        self.next = number.saturating_add(1);
+        if !tracked {
+            self.forget_front(Instant::from_nanos(0));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn skip_to(&mut self, number: u64) {
+        self.last_skipped = number.checked_sub(1).map(PacketNumber::saturating);
+        for skipped in self.next..number {
+            if let Some(slot) = self.slots.get_mut(skipped) {
+                *slot = Slot::Packet(SentPacket::default());
+            }
+        }
+    }
+
+    /// Acknowledges `range` of an ACK frame. `newly` sees the packets that were not acknowledged
+    /// before, lost ones included, in runs between packets that already were.
+    ///
+    /// Costs the newly acknowledged packets and a few steps, if ACK frames arrive in order. After
+    /// an error the connection is closed, and what was acknowledged is undefined.
+    pub fn acknowledge(
+        &mut self,
+        range: AckRange,
+        mut newly: impl FnMut(Run<'_, T>),
+    ) -> Result<(), NeverSent> {
+        let (smallest, largest) = (range.smallest.get(), range.largest.get());
+        if largest >= self.next {
+            return Err(NeverSent);
+        }
+        let lowest = smallest.max(self.base);
+        if largest < lowest {
+            return Ok(());
+        }
+        let mut first = largest.saturating_add(1);
+        if largest >= self.acked_end {
+            // Most frames: everything above what was acknowledged before is new.
+            first = lowest.max(self.acked_end);
+            self.acknowledge_run(first, largest, &mut newly)?;
+            self.acked_end = largest.saturating_add(1);
+        }
+        while let Some(at) = first.checked_sub(1).filter(|below| *below >= lowest) {
+            first = match self.slot(at) {
+                Some(Slot::Acked { first }) => *first,
+                Some(Slot::Packet(_)) => {
+                    let first = self.run_start(lowest, at);
+                    self.acknowledge_run(first, at, &mut newly)?;
+                    first
+                }
+                None => break,
+            };
+        }
+        // Where the next ACK frame, which repeats this range with a higher end, steps over all of
+        // it.
+        if let Some(Slot::Acked { first: further }) =
+            first.checked_sub(1).and_then(|below| self.slot(below))
+        {
+            first = *further;
+        }
+        if let Some(slot) = self.slots.get_mut(largest) {
+            *slot = Slot::Acked { first };
+        }
+        Ok(())
+    }
+
+    /// The lowest packet number, not below `lowest`, from which on nothing up to `at` is
+    /// acknowledged.
+    fn run_start(&self, lowest: u64, at: u64) -> u64 {
+        let mut first = at;
+        while let Some(below) = first.checked_sub(1).filter(|below| *below >= lowest) {
+            match self.slot(below) {
+                Some(Slot::Packet(_)) => first = below,
+                Some(Slot::Acked { .. }) | None => break,
+            }
+        }
+        first
+    }
+
+    /// Acknowledges the packets from `first` to `last`, none of which was.
+    #[inline]
+    fn acknowledge_run(
+        &mut self,
+        first: u64,
+        last: u64,
+        newly: &mut impl FnMut(Run<'_, T>),
+    ) -> Result<(), NeverSent> {
+        if (first..=last).contains(&self.first_outstanding) {
+            self.first_outstanding = last.saturating_add(1);
+        }
+        let slots = self.slots.slots(first, last);
+        if self.has_trap() && slots.clone().any(|slot| slot.is(State::Skipped)) {
+            return Err(NeverSent);
+        }
+        if self.lost > 0 {
+            for slot in slots.clone() {
+                self.lost = self.lost.saturating_sub(u64::from(slot.is(State::Lost)));
+            }
+        }
+        newly(Run { next: first, slots });
+        self.slots.fill(first, last, Slot::Acked { first });
+        Ok(())
+    }
+
+    /// Whether some number that was left out has not been forgotten.
+    fn has_trap(&self) -> bool {
+        self.last_skipped
+            .is_some_and(|skipped| skipped.get() >= self.base)
+    }
+
+    /// Looks for lost packets up to `largest_acked`. `is_lost` sees what is outstanding, ascending,
+    /// until it calls one not lost: with the thresholds of RFC 9002 §6.1 no later one is.
+    pub fn detect_lost(
+        &mut self,
+        largest_acked: PacketNumber,
+        mut is_lost: impl FnMut(Scanned<'_, T>) -> bool,
+    ) {
+        let mut at = self.first_outstanding.max(self.base);
+        while at < self.next && at <= largest_acked.get() {
+            match self.slots.get_mut(at) {
+                Some(Slot::Packet(packet)) if packet.state == State::Outstanding => {
+                    if !is_lost(Scanned::Outstanding(PacketNumber::saturating(at), packet)) {
+                        break;
+                    }
+                    packet.state = State::Lost;
+                    self.lost = self.lost.saturating_add(1);
+                }
+                Some(Slot::Acked { .. }) => {
+                    is_lost(Scanned::Acked);
+                }
+                Some(Slot::Packet(_)) => {}
+                None => break,
+            }
+            at = at.saturating_add(1);
+        }
+        self.first_outstanding = at;
+    }
+
+    /// The outstanding packets, oldest first: what a probe may send again.
+    pub fn outstanding(&self) -> impl Iterator<Item = (PacketNumber, &SentPacket<T>)> {
+        (self.first_outstanding.max(self.base)..self.next).filter_map(|pn| match self.slot(pn) {
+            Some(Slot::Packet(packet)) if packet.state == State::Outstanding => {
+                Some((PacketNumber::saturating(pn), packet))
+            }
+            _ => None,
+        })
+    }
+
+    /// Forgets what is settled at the old end: acknowledged packets, and lost ones that were sent
+    /// before `cutoff`.
+    ///
+    /// RFC 9000 §13.3: information about lost packets can be discarded after a time that adequately
+    /// allows for reordering.
+    pub fn forget(&mut self, cutoff: Instant) {
+        // Below the first that is outstanding there may be lost packets, and numbers left out that
+        // may still be a trap.
+        if self.lost == 0 && !self.has_trap() {
+            self.base = self.base.max(self.first_outstanding.min(self.next));
+        }
+        self.forget_front(cutoff);
+        if self.is_empty() && self.slots.chunks() > KEPT_CHUNKS {
+            self.slots = Ring::new();
+        }
+    }
+
+    fn forget_front(&mut self, cutoff: Instant) {
+        while self.base < self.next {
+            let settled = match self.slot(self.base) {
+                Some(Slot::Packet(packet)) => match packet.state {
+                    State::Outstanding => false,
+                    State::Lost if packet.time_sent < cutoff => {
+                        self.lost = self.lost.saturating_sub(1);
+                        true
+                    }
+                    State::Lost => false,
+                    // Not before it could have been acknowledged together with its neighbours.
+                    State::Skipped => self.base < self.acked_end,
+                    State::Untracked => true,
+                },
+                Some(Slot::Acked { .. }) | None => true,
+            };
+            if !settled {
+                break;
+            }
+            self.base = self.base.saturating_add(1);
+        }
+    }
+
+    /// Takes the outstanding packets for which `wanted` says so out of the books. They are neither
+    /// acknowledged nor lost.
+    pub fn discard(&mut self, mut wanted: impl FnMut(PacketNumber, &SentPacket<T>) -> bool) {
+        for pn in self.first_outstanding.max(self.base)..self.next {
+            if let Some(Slot::Packet(packet)) = self.slots.get_mut(pn) {
+                if packet.state == State::Outstanding
+                    && wanted(PacketNumber::saturating(pn), packet)
+                {
+                    packet.state = State::Untracked;
+                }
+            }
+        }
+        self.forget_front(Instant::from_nanos(0));
+    }
+
+    /// Gives the memory back if nothing is outstanding; lost packets are forgotten then. For a
+    /// connection that has become idle.
+    pub fn trim(&mut self) {
+        if self.outstanding().next().is_none() {
+            self.base = self.next;
+            self.lost = 0;
+            self.slots = Ring::new();
+        }
+    }
+
+    #[inline]
+    fn slot(&self, pn: u64) -> Option<&Slot<T>> {
+        if pn < self.base || pn >= self.next {
+            return None;
+        }
+        self.slots.get(pn)
+    }
+}
+
+impl<T: Copy + Default> Default for SentPackets<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! [`Amplification`] and [`Silence`]: what an endpoint must not send, as far as it is visible from outside.
+
+use crate::host::{Status, Tolerance};
+use quic_core::time::Instant;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// How many bytes a server may send for each that came from an address that is not validated.
+// RFC 9000 §8: Until it has validated the client's address, an endpoint MUST limit the amount of
+// data it sends to that address to three times the amount of data received from that address.
+const LIMIT: u64 = 3;
+
+/// What a server sends to addresses that it has not validated.
+#[derive(Debug, Default)]
+pub struct Amplification {
+    tolerance: Tolerance,
+    first: Option<SocketAddr>,
+    paths: BTreeMap<SocketAddr, Path>,
+}
+
+#[derive(Debug, Default)]
+struct Path {
+    received: u64,
+    sent: u64,
+    /// When the client first got something that was sent to this address.
+    reached: Option<Instant>,
+    /// The server may hold the address for validated.
+    validated: bool,
+}
+
+impl Amplification {
+    /// Nothing was sent yet.
+    pub fn new(tolerance: Tolerance) -> Self {
+        Self {
+            tolerance,
+            ..Self::default()
+        }
+    }
+
+    /// The server gets a datagram that the client sent at `sent_at`. If it is `intact`, it may
+    /// validate the address.
+    pub fn received(&mut self, from: SocketAddr, payload: &[u8], sent_at: Instant, intact: bool) {
+        self.first.get_or_insert(from);
+        let path = self.paths.entry(from).or_default();
+        path.received += payload.len() as u64;
+        if path.validated || !intact {
+            return;
+        }
+        // The proof for a new path, a PATH_RESPONSE, is encrypted. But a client that got nothing on
+        // the path cannot have sent one.
+        let answers = path.reached.is_some_and(|reached| sent_at >= reached);
+        path.validated = may_validate(payload) || answers && !is_long(payload);
+    }
+
+    /// The client gets a datagram that the server sent to `to`.
+    pub fn reached(&mut self, now: Instant, to: SocketAddr) {
+        let path = self.paths.entry(to).or_default();
+        path.reached.get_or_insert(now);
+    }
+
+    /// The server sends a datagram of `len` bytes.
+    pub fn sent(&mut self, to: SocketAddr, len: usize) -> Result<(), String> {
+        let path = self.paths.entry(to).or_default();
+        path.sent += len as u64;
+        if self.tolerance.new_paths && self.first != Some(to) {
+            return Ok(());
+        }
+        let limit = LIMIT * path.received + self.tolerance.amplification;
+        if !path.validated && path.sent > limit {
+            return Err(format!(
+                "the server has sent {} bytes to {to}, which is not validated, for {} received",
+                path.sent, path.received
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_long(payload: &[u8]) -> bool {
+    payload.first().is_some_and(|first| first & 0x80 != 0)
+}
+
+/// Whether the datagram has a Handshake packet, or an Initial packet with a token.
+// RFC 9000 §8.1: In particular, receipt of a packet protected with Handshake keys confirms that the
+// peer successfully processed an Initial packet. §8.1.1: a token.
+fn may_validate(datagram: &[u8]) -> bool {
+    let mut rest = datagram;
+    while is_long(rest) {
+        let Some((kind, token, next)) = long_packet(rest) else {
+            return false;
+        };
+        if kind == Kind::Handshake || kind == Kind::Initial && token {
+            return true;
+        }
+        rest = next;
+    }
+    false
+}
+
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Kind {
+    Initial,
+    Handshake,
+    Other,
+}
+
+/// What the first packet is, whether it has a token, and the rest of the datagram.
+fn long_packet(datagram: &[u8]) -> Option<(Kind, bool, &[u8])> {
+    let (first, rest) = datagram.split_first()?;
+    let (version, rest) = rest.split_first_chunk::<4>()?;
+    let kind = match (u32::from_be_bytes(*version), (first >> 4) & 0b11) {
+        (1, 0b00) | (0x6b33_43cf, 0b01) => Kind::Initial,
+        (1, 0b10) | (0x6b33_43cf, 0b11) => Kind::Handshake,
+        (1 | 0x6b33_43cf, _) => Kind::Other,
+        _ => return None,
+    };
+    let mut rest = rest;
+    for _ in 0..2 {
+        let (len, after) = rest.split_first()?;
+        rest = after.get(usize::from(*len)..)?;
+    }
+    let mut token = false;
+    if kind == Kind::Initial {
+        let (len, after) = varint(rest)?;
+        token = len > 0;
+        rest = after.get(usize::try_from(len).ok()?..)?;
+    }
+    let (len, rest) = varint(rest)?;
+    Some((kind, token, rest.get(usize::try_from(len).ok()?..)?))
+}
+
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let len = 1 << (bytes.first()? >> 6);
+    let (value, rest) = bytes.split_at_checked(len)?;
+    let value = value
+        .iter()
+        .fold(0, |value, byte| (value << 8) | u64::from(*byte));
+    Some((value & (u64::MAX >> (66 - 8 * len)), rest))
+}
+
+/// What an endpoint sends after its connection was closed.
+#[derive(Debug, Default)]
+pub struct Silence {
+    /// Since the connection is closed.
+    closed: bool,
+    received: u64,
+    sent: u64,
+}
+
+impl Silence {
+    /// The endpoint gets a datagram.
+    pub fn received(&mut self) {
+        self.received += u64::from(self.closed);
+    }
+
+    /// The endpoint was asked for datagrams and has given `count`.
+    pub fn sent(
+        &mut self,
+        status: Status,
+        count: usize,
+        tolerance: Tolerance,
+    ) -> Result<(), String> {
+        if status < Status::Closing {
+            return Ok(());
+        }
+        let was_closed = std::mem::replace(&mut self.closed, true);
+        if status == Status::Draining && was_closed && count > 0 && !tolerance.draining {
+            // RFC 9000 §10.2.2: While otherwise identical to the closing state, an endpoint in the
+            // draining state MUST NOT send any packets.
+            return Err("a packet was sent in the draining state".into());
+        }
+        // At most one to say that it is closed, and one for each that still arrives: be it
+        // CONNECTION_CLOSE or a stateless reset. What was sent before, in the same instant, may be
+        // among the first.
+        if !was_closed {
+            self.sent = 0;
+            return Ok(());
+        }
+        self.sent += count as u64;
+        if self.sent > self.received + 1 {
+            return Err(format!(
+                "{} datagrams were sent after the close, {} received",
+                self.sent, self.received
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A long header packet with connection IDs of 2 and 0 bytes.
+    fn long(first: u8, token: Option<&[u8]>, body: usize) -> Vec<u8> {
+        let mut packet = vec![first, 0, 0, 0, 1, 2, 7, 7, 0];
+        if let Some(token) = token {
+            packet.push(token.len() as u8);
+            packet.extend_from_slice(token);
+        }
+        packet.extend_from_slice(&[0x40, body as u8]);
+        packet.resize(packet.len() + body, 0);
+        packet
+    }
+
+    #[test]
+    fn handshake_packets_and_tokens_validate() {
+        let initial = long(0xc0, Some(b""), 100);
+        let with_token = long(0xc0, Some(b"token"), 100);
+        let handshake = long(0xe0, None, 50);
+        assert!(!may_validate(&initial));
+        assert!(may_validate(&with_token));
+        assert!(may_validate(&handshake));
+        assert!(may_validate(&[initial.clone(), handshake].concat()));
+        assert!(!may_validate(&initial[..50]));
+        assert!(!may_validate(&[]));
+    }
+
+    #[test]
+    fn three_times_is_the_limit_until_then() {
+        let client: SocketAddr = "192.0.2.1:1".parse().unwrap();
+        let now = Instant::default();
+        let mut amplification = Amplification::default();
+        amplification.received(client, &long(0xc0, Some(b""), 60), now, true);
+        let received = amplification.paths[&client].received as usize;
+        assert!(amplification.sent(client, 3 * received).is_ok());
+        assert!(amplification.sent(client, 1).is_err());
+        amplification.received(client, &long(0xe0, None, 50), now, true);
+        assert!(amplification.sent(client, 10_000).is_ok());
+    }
+
+    #[test]
+    fn a_new_path_needs_an_answer() {
+        let at = Instant::from_nanos;
+        let client: SocketAddr = "192.0.2.1:1".parse().unwrap();
+        let short = [0x40; 100];
+        let mut amplification = Amplification::default();
+        amplification.received(client, &short, at(0), true);
+        assert!(amplification.sent(client, 300).is_ok());
+        amplification.reached(at(10), client);
+        amplification.received(client, &short, at(5), true);
+        assert!(amplification.sent(client, 301).is_err());
+        amplification.received(client, &short, at(11), true);
+        assert!(amplification.sent(client, 5_000).is_ok());
+    }
+
+    #[test]
+    fn silence_after_the_close() {
+        let none = Tolerance::default();
+        let mut silence = Silence::default();
+        assert!(silence.sent(Status::Established, 9, none).is_ok());
+        assert!(silence.sent(Status::Closing, 2, none).is_ok());
+        silence.received();
+        assert!(silence.sent(Status::Closing, 1, none).is_ok());
+        assert!(silence.sent(Status::Closing, 1, none).is_ok());
+        assert!(silence.sent(Status::Closing, 1, none).is_err());
+
+        let mut silence = Silence::default();
+        assert!(silence.sent(Status::Draining, 1, none).is_ok());
+        assert!(silence.sent(Status::Draining, 0, none).is_ok());
+        assert!(silence.sent(Status::Draining, 1, none).is_err());
+    }
+}

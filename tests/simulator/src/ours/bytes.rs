@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! [`Bytes`]: received payload.
+
+use quic_core::chunk::Chunk;
+
+/// How much memory a part of a socket buffer holds beside its bytes.
+const OVERHEAD: usize = 256;
+
+/// Bytes, and which of them are left.
+#[derive(Clone, Debug)]
+pub struct Bytes {
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Bytes {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        Self {
+            data: bytes.to_vec(),
+            start: 0,
+            end: bytes.len(),
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.data[self.start..self.end]
+    }
+}
+
+impl Chunk for Bytes {
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    fn truesize(&self) -> usize {
+        self.data.len() + OVERHEAD
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.start = self.end.min(self.start + len);
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.start + len);
+    }
+}

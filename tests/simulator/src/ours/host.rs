@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! [`Host`] for quic-core.
+
+use super::bytes::Bytes;
+use super::listener::Answer;
+use super::Ours;
+use crate::datagram::{Datagram, Ecn};
+use crate::host::Host;
+use kernel::alloc::AllocError;
+use quic_core::connection::{
+    Accepted, Addresses, Arrival, Connection, ReceiveBuffer, State,
+};
+use quic_core::ecn::EcnCodepoint;
+use quic_core::packet::{InvariantHeader, PacketType};
+use quic_core::role::Role;
+use quic_core::time::Instant;
+use std::ops::Range;
+
+/// How many datagrams may leave at once.
+const BATCH: usize = 40;
+
+/// How many batches in a row may turn out to be empty.
+const MAX_EMPTY: u32 = 8;
+
+/// How many packets are kept until the keys for them are there: two flights of ten.
+// RFC 9001 §5.7: An endpoint MAY buffer them, as long as that is bounded.
+const MAX_DEFERRED: usize = 20;
+
+/// IP and UDP headers.
+const HEADERS: u32 = 28;
+
+/// A packet that waits for its keys.
+pub(super) struct Deferred {
+    arrival: Arrival,
+    bytes: Vec<u8>,
+}
+
+/// The memory of a datagram.
+#[derive(Default)]
+struct Buffer {
+    deferred: Vec<Range<usize>>,
+}
+
+impl ReceiveBuffer for Buffer {
+    type Chunk = Bytes;
+
+    fn chunk(&mut self, _: Range<usize>, bytes: &[u8]) -> Result<Bytes, AllocError> {
+        Ok(Bytes::new(bytes))
+    }
+
+    fn defer(&mut self, range: Range<usize>, _: PacketType) {
+        self.deferred.push(range);
+    }
+}
+
+impl Ours {
+    fn feed(&mut self, now: Instant, arrival: Arrival, mut bytes: Vec<u8>, again: bool) {
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let mut buffer = Buffer::default();
+        let mut cx = self.world.cx(now);
+        match again {
+            false => connection.on_datagram(&mut cx, &arrival, &mut bytes, &mut buffer),
+            true => connection.on_deferred(&mut cx, &arrival, &mut bytes, &mut buffer),
+        }
+        for range in buffer.deferred {
+            if self.deferred.len() < MAX_DEFERRED {
+                let bytes = bytes[range].to_vec();
+                self.deferred.push(Deferred { arrival, bytes });
+            }
+        }
+    }
+
+    pub(super) fn feed_deferred(&mut self, now: Instant, deferred: Deferred) {
+        self.feed(now, deferred.arrival, deferred.bytes, true);
+    }
+
+    /// Whether the connection is to have a datagram.
+    fn is_for_connection(&self, payload: &[u8]) -> bool {
+        let dcid = InvariantHeader::parse(payload)
+            .and_then(|header| header.dcid(self.settings.cid_len));
+        dcid.is_ok_and(|dcid| self.cids.contains(dcid))
+    }
+
+    fn is_gone(&self) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|it| it.state() == State::Closed)
+    }
+
+    fn accept(&mut self, now: Instant, accepted: &Accepted, arrival: Arrival, bytes: Vec<u8>) {
+        // After a Retry the client uses the connection ID that it got there: it stays.
+        let local = self.world.cid(self.settings.cid_len);
+        let mut cx = self.world.cx(now);
+        let connection = Connection::accept(&mut cx, self.config, accepted, local);
+        self.connection = Some(connection.expect("memory"));
+        self.feed(now, arrival, bytes, false);
+        let processed = self
+            .connection
+            .as_ref()
+            .map_or(0, |it| it.stats().packets_received);
+        // Anybody could have made the packet up, and the network may have changed it.
+        if processed == 0 {
+            self.connection = None;
+            self.deferred.clear();
+            self.world.happened.clear();
+            return;
+        }
+        self.cids = [local, accepted.dcid]
+            .map(|cid| cid.as_slice().to_vec())
+            .into();
+    }
+
+    fn listen(&mut self, now: Instant, datagram: &Datagram, arrival: Arrival) {
+        let versions = self.config.versions;
+        let answer = self
+            .listener
+            .answer(now, &mut self.world, versions, datagram);
+        match answer {
+            Answer::Nothing => {}
+            Answer::Send(datagram) => self.responses.push(datagram),
+            Answer::Accept(accepted) => {
+                self.accept(now, &accepted, arrival, datagram.payload.clone());
+            }
+        }
+    }
+}
+
+impl Host for Ours {
+    fn receive(&mut self, now: Instant, datagram: Datagram) {
+        let arrival = Arrival {
+            addresses: Addresses {
+                local: datagram.to,
+                remote: datagram.from,
+            },
+            ecn: EcnCodepoint::from_tos(datagram.ecn as u8),
+        };
+        match (&self.connection, self.role) {
+            (None, Role::Server) => self.listen(now, &datagram, arrival),
+            (Some(_), Role::Server) if self.is_gone() => {
+                let reset = self.listener.reset(&mut self.world, &datagram);
+                self.responses.extend(reset);
+            }
+            // A stateless reset has a connection ID of its own.
+            (Some(_), Role::Client) => self.feed(now, arrival, datagram.payload, false),
+            (Some(_), Role::Server) if self.is_for_connection(&datagram.payload) => {
+                self.feed(now, arrival, datagram.payload, false);
+            }
+            _ => {}
+        }
+        self.exchange(now);
+    }
+
+    fn transmit(&mut self, now: Instant, out: &mut Vec<Datagram>) {
+        // Calls of the application have consequences as well.
+        self.exchange(now);
+        out.append(&mut self.responses);
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let mut cx = self.world.cx(now);
+        let mut buffer = vec![0; usize::from(u16::MAX)];
+        let mut empty = 0;
+        while let Some(mut batch) = connection.begin_batch(&mut cx, BATCH) {
+            let before = out.len();
+            while let Some(len) = connection.fill(&mut cx, &mut batch, &mut buffer) {
+                let full = |last: &Datagram| last.payload.len() == batch.segment_size;
+                let all_full = out[before..].iter().all(full);
+                assert!(all_full && len <= batch.segment_size, "not one GSO packet");
+                out.push(Datagram {
+                    from: batch.addresses.local,
+                    to: batch.addresses.remote,
+                    ecn: match batch.ecn {
+                        EcnCodepoint::NotEct => Ecn::NotEct,
+                        EcnCodepoint::Ect0 => Ecn::Ect0,
+                        EcnCodepoint::Ect1 => Ecn::Ect1,
+                        EcnCodepoint::Ce => Ecn::Ce,
+                    },
+                    payload: buffer[..len].to_vec(),
+                });
+            }
+            connection.end_batch(&mut cx, &batch);
+            // What looked as if there were something to send may turn out to be blocked.
+            empty = match out.len() > before {
+                true => 0,
+                false => empty + 1,
+            };
+            assert!(empty < MAX_EMPTY, "empty batches: {batch:?}");
+        }
+    }
+
+    fn timeout(&mut self) -> Option<Instant> {
+        self.connection.as_ref()?.timeout()
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        self.with(now, |_, connection, cx| connection.on_timeout(cx));
+        self.exchange(now);
+    }
+
+    fn packet_too_big(&mut self, now: Instant, datagram: &Datagram, mtu: u32) {
+        let payload = u16::try_from(mtu - HEADERS).unwrap_or(u16::MAX);
+        self.with(now, |_, connection, cx| {
+            let Some(active) = connection.addresses() else {
+                return;
+            };
+            // What a client sent has the address that the NAT gave it.
+            let local = match connection.role() {
+                Role::Client => active.local,
+                Role::Server => datagram.from,
+            };
+            let remote = datagram.to;
+            connection.on_packet_too_big(cx, &Addresses { local, remote }, payload);
+        });
+        self.exchange(now);
+    }
+}
