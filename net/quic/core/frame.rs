@@ -415,61 +415,13 @@ impl Frame<'_> {
     /// Whether a packet with this frame must be acknowledged (RFC 9000 §13.2).
     #[inline]
     pub fn is_ack_eliciting(&self) -> bool {
-        match self {
-            Self::Padding { .. } | Self::Ack(_) | Self::ConnectionClose(_) => false,
-            Self::Ping
-            | Self::ResetStream(_)
-            | Self::StopSending(_)
-            | Self::Crypto(_)
-            | Self::NewToken { .. }
-            | Self::Stream(_)
-            | Self::MaxData { .. }
-            | Self::MaxStreamData { .. }
-            | Self::MaxStreams { .. }
-            | Self::DataBlocked { .. }
-            | Self::StreamDataBlocked { .. }
-            | Self::StreamsBlocked { .. }
-            | Self::NewConnectionId(_)
-            | Self::RetireConnectionId { .. }
-            | Self::PathChallenge { .. }
-            | Self::PathResponse { .. }
-            | Self::HandshakeDone
-            | Self::ResetStreamAt(_)
-            | Self::Datagram { .. }
-            | Self::AckFrequency(_)
-            | Self::ImmediateAck => true,
-        }
+        self.frame_type().is_ack_eliciting()
     }
 
     /// Whether a packet of such frames alone only probes a path (RFC 9000 §9.1).
     #[inline]
     pub fn is_probing(&self) -> bool {
-        match self {
-            Self::Padding { .. }
-            | Self::NewConnectionId(_)
-            | Self::PathChallenge { .. }
-            | Self::PathResponse { .. } => true,
-            Self::Ping
-            | Self::Ack(_)
-            | Self::ResetStream(_)
-            | Self::StopSending(_)
-            | Self::Crypto(_)
-            | Self::NewToken { .. }
-            | Self::Stream(_)
-            | Self::MaxData { .. }
-            | Self::MaxStreamData { .. }
-            | Self::MaxStreams { .. }
-            | Self::DataBlocked { .. }
-            | Self::StreamDataBlocked { .. }
-            | Self::StreamsBlocked { .. }
-            | Self::RetireConnectionId { .. }
-            | Self::ConnectionClose(_)
-            | Self::HandshakeDone
-            | Self::ResetStreamAt(_)
-            | Self::Datagram { .. }
-            | Self::AckFrequency(_)
-            | Self::ImmediateAck => false,
-        }
+        self.frame_type().is_probing()
     }
 }
 

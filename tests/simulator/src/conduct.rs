@@ -45,13 +45,18 @@ impl Amplification {
         self.first.get_or_insert(from);
         let path = self.paths.entry(from).or_default();
         path.received += payload.len() as u64;
-        if path.validated || !intact {
+        if !intact {
+            return;
+        }
+        path.validated |= may_validate(payload);
+        if is_long(payload) {
             return;
         }
         // The proof for a new path, a PATH_RESPONSE, is encrypted. But a client that got nothing on
-        // the path cannot have sent one.
-        let answers = path.reached.is_some_and(|reached| sent_at >= reached);
-        path.validated = may_validate(payload) || answers && !is_long(payload);
+        // the path cannot have sent one. RFC 9000 §8.2.3: it may come from another address.
+        for path in self.paths.values_mut() {
+            path.validated |= path.reached.is_some_and(|reached| sent_at >= reached);
+        }
     }
 
     /// The client gets a datagram that the server sent to `to`.
@@ -244,6 +249,21 @@ mod tests {
         assert!(amplification.sent(client, 301).is_err());
         amplification.received(client, &short, at(11), true);
         assert!(amplification.sent(client, 5_000).is_ok());
+    }
+
+    #[test]
+    fn an_answer_may_come_from_elsewhere() {
+        let at = Instant::from_nanos;
+        let [client, elsewhere]: [SocketAddr; 2] =
+            ["192.0.2.1:1", "192.0.2.2:1"].map(|it| it.parse().unwrap());
+        let mut amplification = Amplification::default();
+        amplification.received(client, &[0x40; 100], at(0), true);
+        amplification.reached(at(10), client);
+        amplification.received(elsewhere, &[0x40; 100], at(9), true);
+        assert!(amplification.sent(client, 301).is_err());
+        amplification.received(elsewhere, &[0x40; 100], at(10), true);
+        assert!(amplification.sent(client, 5_000).is_ok());
+        assert!(amplification.sent(elsewhere, 601).is_err());
     }
 
     #[test]

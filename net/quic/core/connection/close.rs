@@ -14,7 +14,7 @@
 //! ```
 
 use super::timers::Timer;
-use super::{CloseReason, Connection, Context, Environment, Event};
+use super::{Arrival, CloseReason, Connection, Context, Environment, Event};
 use crate::error::TransportErrorCode;
 use crate::frame::{CloseCause, ConnectionClose};
 use crate::packet::PacketNumberSpace;
@@ -143,8 +143,9 @@ impl<E: Environment> Connection<E> {
     // RFC 9000 §10.2.1: An endpoint SHOULD limit the rate at which it generates packets in the
     // closing state. For instance, an endpoint could wait for a progressively increasing number of
     // received packets or amount of time before responding to received packets.
-    pub(super) fn on_datagram_while_closing(&mut self, _cx: &mut Context<'_, E>, len: usize) {
-        if let Some(path) = self.paths.active_mut() {
+    pub(super) fn on_datagram_while_closing(&mut self, arrival: &Arrival, len: usize) {
+        let path = self.paths.find(&arrival.addresses);
+        if let Some(path) = path.and_then(|id| self.paths.get_mut(id)) {
             path.on_received(len);
         }
         let closing = &mut self.closing;

@@ -280,6 +280,10 @@ impl PathSet {
                 self.remove(id)
             }
         };
+        // The numbers have come round to one of a long life.
+        while self.get(self.next_id).is_some() {
+            self.next_id = self.next_id.wrapping_add(1);
+        }
         path.id = self.next_id;
         let id = path.id;
         self.paths.push(path, flags)?;

@@ -78,7 +78,7 @@ impl<E: Environment> Connection<E> {
             .saturating_add(crate::offset::bytes(bytes.len()));
         match self.state {
             State::Open => {}
-            State::Closing => return self.on_datagram_while_closing(cx, bytes.len()),
+            State::Closing => return self.on_datagram_while_closing(arrival, bytes.len()),
             State::Draining | State::Closed => return,
         }
         let known = self.paths.find(&arrival.addresses);
