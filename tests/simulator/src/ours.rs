@@ -30,6 +30,7 @@ use crate::tls::Tls;
 use handshake::Handshake;
 use host::Deferred;
 use kernel::alloc::flags::GFP_KERNEL;
+use kernel::alloc::inject::Failures;
 use listener::Listener;
 use quic_core::connection::{Addresses, Config, Connection, Context};
 use quic_core::role::Role;
@@ -64,6 +65,9 @@ pub struct Ours {
     migration: Option<SocketAddr>,
     /// Something may have changed since the application was told all.
     stirred: bool,
+    failures: Failures,
+    /// How many batches in a row turned out to be empty.
+    empty: u32,
 }
 
 impl Ours {
@@ -88,6 +92,8 @@ impl Ours {
             streams: Streams::new(role),
             migration: None,
             stirred: true,
+            failures: Failures::new(settings.seed, settings.failures),
+            empty: 0,
             settings,
         };
         if role == Role::Client {

@@ -57,6 +57,9 @@ pub struct Settings {
     pub version: u32,
     /// A server accepts 0-RTT.
     pub early_data: bool,
+    /// One in so many allocations of a connection fails, if not 0: those that arriving packets,
+    /// timers and sending cause. What the application asks for has memory.
+    pub failures: u64,
 }
 
 /// A congestion controller.
@@ -98,6 +101,7 @@ impl Settings {
             grease_quic_bit: true,
             version: 1,
             early_data: true,
+            failures: 0,
         }
     }
 
@@ -130,6 +134,9 @@ impl Settings {
         it.congestion = random.pick(&[Congestion::Cubic, Congestion::NewReno, Congestion::Bbr]);
         it.cid_len = random.pick(&[8, 8, 4, 20]);
         it.grease_quic_bit = random.below(2) == 0;
+        if random.happens(some) {
+            it.failures = random.magnitude(20..=1_000);
+        }
         it
     }
 }

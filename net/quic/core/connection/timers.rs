@@ -59,10 +59,6 @@ impl Timers {
             .unwrap_or(Instant::FAR_FUTURE)
     }
 
-    pub(super) fn is_set(&self, timer: Timer) -> bool {
-        self.get(timer) != Instant::FAR_FUTURE
-    }
-
     /// Stops `timer` if its time has come, and says whether that was so.
     pub(super) fn expire(&mut self, timer: Timer, now: Instant) -> bool {
         let due = self.get(timer) <= now;
@@ -94,7 +90,7 @@ mod tests {
         assert_eq!(timers.next(), Instant::from_nanos(10));
         assert!(!timers.expire(Timer::Pacing, Instant::from_nanos(19)));
         assert!(timers.expire(Timer::Idle, Instant::from_nanos(10)));
-        assert!(!timers.is_set(Timer::Idle));
+        assert_eq!(timers.get(Timer::Idle), Instant::FAR_FUTURE);
         assert_eq!(timers.next(), Instant::from_nanos(20));
     }
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Makes a chosen allocation of the current thread fail.
+//! Makes chosen allocations of the current thread fail.
 
 use std::cell::Cell;
 
 thread_local! {
     static COUNTDOWN: Cell<Option<u64>> = const { Cell::new(None) };
     static SEEN: Cell<u64> = const { Cell::new(0) };
+    static FAILURES: Cell<Option<Failures>> = const { Cell::new(None) };
 }
 
 /// Runs `body` with its allocation number `n` (from 0) failing, and every later one succeeding.
@@ -31,9 +32,53 @@ pub fn count() -> u64 {
     SEEN.get()
 }
 
-/// Whether the allocation that is about to be made shall fail.
-pub(super) fn next_fails() -> bool {
+/// Which of many allocations fail: the same ones for the same seed.
+#[derive(Copy, Clone, Debug)]
+pub struct Failures {
+    state: u64,
+    one_in: u64,
+}
+
+impl Failures {
+    /// One in `one_in` allocations, about; none if that is 0.
+    pub fn new(seed: u64, one_in: u64) -> Self {
+        let state = seed | 1; // from 0 xorshift does not come away
+        Self { state, one_in }
+    }
+
+    fn next(&mut self) -> bool {
+        if self.one_in == 0 {
+            return false;
+        }
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % self.one_in == 0
+    }
+
+    /// Runs `body`, in which they happen.
+    pub fn during<R>(&mut self, body: impl FnOnce() -> R) -> R {
+        struct Restore<'a>(&'a mut Failures);
+        impl Drop for Restore<'_> {
+            fn drop(&mut self) {
+                *self.0 = FAILURES.take().unwrap_or(*self.0);
+            }
+        }
+        FAILURES.set(Some(*self));
+        let _restore = Restore(self);
+        body()
+    }
+}
+
+/// Whether the allocation that is about to be made shall fail. For whoever allocates in another
+/// way than the types here.
+pub fn next_fails() -> bool {
     SEEN.set(SEEN.get().wrapping_add(1));
+    if let Some(mut failures) = FAILURES.get() {
+        let fails = failures.next();
+        FAILURES.set(Some(failures));
+        return fails;
+    }
     match COUNTDOWN.get() {
         Some(0) => {
             COUNTDOWN.set(None);

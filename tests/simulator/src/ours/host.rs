@@ -4,12 +4,14 @@
 
 use super::bytes::Bytes;
 use super::listener::Answer;
+use super::world::World;
 use super::Ours;
 use crate::datagram::{Datagram, Ecn};
 use crate::host::Host;
+use kernel::alloc::inject::next_fails;
 use kernel::alloc::AllocError;
 use quic_core::connection::{
-    Accepted, Addresses, Arrival, Connection, ReceiveBuffer, State,
+    Accepted, Addresses, Arrival, Connection, Context, ReceiveBuffer, State,
 };
 use quic_core::ecn::EcnCodepoint;
 use quic_core::packet::{InvariantHeader, PacketType};
@@ -20,8 +22,8 @@ use std::ops::Range;
 /// How many datagrams may leave at once.
 const BATCH: usize = 40;
 
-/// How many batches in a row may turn out to be empty.
-const MAX_EMPTY: u32 = 8;
+/// How many batches in a row may turn out to be empty, because there was no memory.
+const MAX_EMPTY: u32 = 16;
 
 /// How many packets are kept until the keys for them are there: two flights of ten.
 // RFC 9001 §5.7: An endpoint MAY buffer them, as long as that is bounded.
@@ -46,7 +48,10 @@ impl ReceiveBuffer for Buffer {
     type Chunk = Bytes;
 
     fn chunk(&mut self, _: Range<usize>, bytes: &[u8]) -> Result<Bytes, AllocError> {
-        Ok(Bytes::new(bytes))
+        match next_fails() {
+            true => Err(AllocError),
+            false => Ok(Bytes::new(bytes)),
+        }
     }
 
     fn defer(&mut self, range: Range<usize>, _: PacketType) {
@@ -61,10 +66,10 @@ impl Ours {
         };
         let mut buffer = Buffer::default();
         let mut cx = self.world.cx(now);
-        match again {
+        self.failures.during(|| match again {
             false => connection.on_datagram(&mut cx, &arrival, &mut bytes, &mut buffer),
             true => connection.on_deferred(&mut cx, &arrival, &mut bytes, &mut buffer),
-        }
+        });
         for range in buffer.deferred {
             if self.deferred.len() < MAX_DEFERRED {
                 let bytes = bytes[range].to_vec();
@@ -128,6 +133,34 @@ impl Ours {
     }
 }
 
+/// Sends one batch. `None` if there was none, else whether to go on.
+fn transmit_batch(
+    connection: &mut Connection<World>,
+    cx: &mut Context<'_, World>,
+    buffer: &mut [u8],
+    out: &mut Vec<Datagram>,
+) -> Option<bool> {
+    let mut batch = connection.begin_batch(cx, BATCH)?;
+    let before = out.len();
+    while let Some(len) = connection.fill(cx, &mut batch, buffer) {
+        let full = |last: &Datagram| last.payload.len() == batch.segment_size;
+        let all_full = out[before..].iter().all(full);
+        assert!(all_full && len <= batch.segment_size, "not one GSO packet");
+        out.push(Datagram {
+            from: batch.addresses.local,
+            to: batch.addresses.remote,
+            ecn: match batch.ecn {
+                EcnCodepoint::NotEct => Ecn::NotEct,
+                EcnCodepoint::Ect0 => Ecn::Ect0,
+                EcnCodepoint::Ect1 => Ecn::Ect1,
+                EcnCodepoint::Ce => Ecn::Ce,
+            },
+            payload: buffer[..len].to_vec(),
+        });
+    }
+    Some(connection.end_batch(cx, &batch))
+}
+
 impl Host for Ours {
     fn receive(&mut self, now: Instant, datagram: Datagram) {
         let arrival = Arrival {
@@ -162,32 +195,21 @@ impl Host for Ours {
         };
         let mut cx = self.world.cx(now);
         let mut buffer = vec![0; usize::from(u16::MAX)];
-        let mut empty = 0;
-        while let Some(mut batch) = connection.begin_batch(&mut cx, BATCH) {
+        loop {
             let before = out.len();
-            while let Some(len) = connection.fill(&mut cx, &mut batch, &mut buffer) {
-                let full = |last: &Datagram| last.payload.len() == batch.segment_size;
-                let all_full = out[before..].iter().all(full);
-                assert!(all_full && len <= batch.segment_size, "not one GSO packet");
-                out.push(Datagram {
-                    from: batch.addresses.local,
-                    to: batch.addresses.remote,
-                    ecn: match batch.ecn {
-                        EcnCodepoint::NotEct => Ecn::NotEct,
-                        EcnCodepoint::Ect0 => Ecn::Ect0,
-                        EcnCodepoint::Ect1 => Ecn::Ect1,
-                        EcnCodepoint::Ce => Ecn::Ce,
-                    },
-                    payload: buffer[..len].to_vec(),
-                });
+            let more = self
+                .failures
+                .during(|| transmit_batch(connection, &mut cx, &mut buffer, out));
+            match more {
+                None => break,
+                Some(more) => {
+                    self.empty = if out.len() > before { 0 } else { self.empty + 1 };
+                    assert!(self.empty < MAX_EMPTY, "nothing but empty batches");
+                    if !more {
+                        break;
+                    }
+                }
             }
-            connection.end_batch(&mut cx, &batch);
-            // What looked as if there were something to send may turn out to be blocked.
-            empty = match out.len() > before {
-                true => 0,
-                false => empty + 1,
-            };
-            assert!(empty < MAX_EMPTY, "empty batches: {batch:?}");
         }
     }
 
@@ -196,7 +218,10 @@ impl Host for Ours {
     }
 
     fn on_timeout(&mut self, now: Instant) {
-        self.with(now, |_, connection, cx| connection.on_timeout(cx));
+        if let Some(connection) = &mut self.connection {
+            let mut cx = self.world.cx(now);
+            self.failures.during(|| connection.on_timeout(&mut cx));
+        }
         self.exchange(now);
     }
 
