@@ -140,8 +140,9 @@ impl Receiver {
         self.unacked = self.unacked.saturating_add(1);
         let out_of_order = self.is_out_of_order(pn);
         self.largest_eliciting = self.largest_eliciting.max(Some(pn));
-        // RFC 9000 §13.2.1: packets marked with CE SHOULD be acknowledged immediately;
-        // draft-ietf-quic-ack-frequency §6.3: with a larger threshold the first of a row of them.
+        // RFC 9000 §13.2.1: packets marked with the ECN Congestion Experienced (CE) codepoint in
+        // the IP header SHOULD be acknowledged immediately; draft-ietf-quic-ack-frequency §6.3:
+        // with a larger threshold the first of a row of them.
         self.immediate |= out_of_order || newly_ce;
     }
 
@@ -292,8 +293,8 @@ impl Receiver {
         // A later packet carried everything that the followed one did.
         if let Some((_, largest)) = self.followed.filter(|followed| followed.0 <= pn) {
             // RFC 9000 §13.2.4: stop acknowledging packets less than or equal to the Largest
-            // Acknowledged of the sent frame, but RFC 9000 §13.2.3: SHOULD include the
-            // largest received packet number in every ACK frame.
+            // Acknowledged of the sent frame, but RFC 9000 §13.2.3: SHOULD include an ACK Range
+            // containing the largest received packet number in every ACK frame.
             self.received.forget_below(largest);
             self.followed = None;
         }
@@ -309,8 +310,8 @@ impl Receiver {
     /// Whether the next ACK frame should have company that elicits an acknowledgment: nothing of
     /// ours has been acknowledged for long, and the ranges pile up.
     ///
-    /// RFC 9000 §13.2.4: a receiver could send a PING occasionally; MUST NOT in all packets
-    /// (§13.2.1).
+    /// RFC 9000 §13.2.4: a receiver could send a PING occasionally; §13.2.1: an endpoint MUST NOT
+    /// send an ack-eliciting frame in all packets that would otherwise be non-ack-eliciting.
     pub const fn wants_ping(&self) -> bool {
         self.unanswered >= PING_INTERVAL && self.followed.is_none() && self.received.len() > 1
     }

@@ -96,8 +96,8 @@ impl ReceiveWindow {
 
     /// The application has consumed `consumed` bytes in total: returns whether the peer is to be
     /// told a new limit.
-    // RFC 9000 §4.1: A receiver MUST NOT wait for a STREAM_DATA_BLOCKED or DATA_BLOCKED frame
-    // before sending a MAX_STREAM_DATA or MAX_DATA frame. (§4.2)
+    // RFC 9000 §4.2: a receiver MUST NOT wait for a STREAM_DATA_BLOCKED or DATA_BLOCKED frame
+    // before sending a MAX_STREAM_DATA or MAX_DATA frame.
     pub(crate) fn on_consumed(&mut self, consumed: u64, tuning: &Tuning) -> bool {
         let ahead = self.limit.saturating_sub(consumed);
         if self.size.saturating_sub(ahead) < (self.size / GRANT_DIVISOR).max(1) {

@@ -88,8 +88,8 @@ use skip::SkippedNumbers;
 const MAX_PTO_SHIFT: u8 = 8;
 const MAX_PTO: Duration = Duration::from_secs(60);
 
-/// RFC 9002 §6.2.4: MAY send up to two full-sized datagrams, so that the loss of one does not cost
-/// another PTO.
+/// RFC 9002 §6.2.4: MAY send up to two full-sized datagrams […] so that the loss of one does not
+/// cost another PTO.
 const PTO_DATAGRAMS: u8 = 2;
 
 /// The paths of a connection.
@@ -517,8 +517,9 @@ impl<T: Copy + Default> Recovery<T> {
     ) -> Option<Duration> {
         let latest = now.since(newly.largest_sent.filter(|_| newly.ack_eliciting)?);
         let path = paths.path(newly.largest_path)?;
-        // RFC 9002 §5.3: MAY ignore the acknowledgment delay for Initial packets; MUST use the
-        // lesser of it and the peer's max_ack_delay after the handshake is confirmed.
+        // RFC 9002 §5.3: MAY ignore the acknowledgment delay for Initial packets […] MUST use the
+        // lesser of the acknowledgment delay and the peer's max_ack_delay after the handshake is
+        // confirmed.
         let ack_delay = if space == PacketNumberSpace::Initial {
             Duration::ZERO
         } else {
@@ -538,8 +539,8 @@ impl<T: Copy + Default> Recovery<T> {
         now: Instant,
         paths: &mut impl Paths,
     ) {
-        // RFC 9000 §13.4.2.1: MUST NOT fail validation as a result of a frame that does not
-        // increase the largest acknowledged packet number.
+        // RFC 9000 §13.4.2.1: An endpoint MUST NOT fail ECN validation as a result of processing an
+        // ACK frame that does not increase the largest acknowledged packet number.
         if !newly.raised {
             return;
         }
@@ -656,8 +657,8 @@ impl<T: Copy + Default> Recovery<T> {
         if let Some((loss_time, _)) = self.loss_time_and_space() {
             return Some(loss_time);
         }
-        // RFC 9002 §6.2.2.1: the server's PTO timer MUST NOT be armed if no additional data can be
-        // sent.
+        // RFC 9002 §6.2.2.1: If no additional data can be sent, the server's PTO timer MUST NOT be
+        // armed until datagrams have been received from the client.
         if self.amplification_limited {
             return None;
         }
@@ -693,8 +694,9 @@ impl<T: Copy + Default> Recovery<T> {
             self.timer = None;
             return Timeout::Early;
         };
-        // RFC 9002 §6.2.1: when a PTO timer expires, the backoff MUST be increased; §6.2: it MUST
-        // NOT cause packets to be marked as lost.
+        // RFC 9002 §6.2.1: When a PTO timer expires, the PTO backoff MUST be increased; §6.2: A PTO
+        // timer expiration event does not indicate packet loss and MUST NOT cause prior
+        // unacknowledged packets to be marked as lost.
         self.pto_count = self.pto_count.saturating_add(1);
         self.set_loss_detection_timer(now, paths);
         Timeout::Probe {
@@ -720,8 +722,8 @@ impl<T: Copy + Default> Recovery<T> {
         let base = paths.path(self.active_path)?.rtt.pto_base();
         let armed = PacketNumberSpace::ALL
             .into_iter()
-            // RFC 9002 §6.2.1: MUST NOT set the PTO timer for the Application Data space until the
-            // handshake is confirmed.
+            // RFC 9002 §6.2.1: An endpoint MUST NOT set its PTO timer for the Application Data
+            // packet number space until the handshake is confirmed.
             .filter(|space| {
                 *space != PacketNumberSpace::ApplicationData || self.handshake_confirmed
             })
@@ -741,9 +743,10 @@ impl<T: Copy + Default> Recovery<T> {
         if armed.is_some() || self.peer_completed_address_validation() {
             return armed;
         }
-        // RFC 9002 §6.2.2.1: the client MUST set the PTO timer even if there are no packets in
-        // flight, since the server may be blocked by its anti-amplification limit. 0-RTT
-        // packets in flight unblock it no more than none.
+        // RFC 9002 §6.2.2.1: the client MUST set the PTO timer if the client has not received an
+        // acknowledgment for any of its Handshake packets and the handshake is not confirmed […]
+        // even if there are no packets in flight: the server may be blocked by its
+        // anti-amplification limit. 0-RTT packets in flight unblock it no more than none.
         let space = if self.has_handshake_keys {
             PacketNumberSpace::Handshake
         } else {

@@ -60,7 +60,8 @@ impl RttEstimator {
         // RFC 9002 §5.3: after the handshake is confirmed, the lesser of the delay and the peer's
         // max_ack_delay.
         let ack_delay = max_ack_delay.map_or(ack_delay, |limit| ack_delay.min(limit));
-        // RFC 9002 §5.3: MUST NOT subtract the delay if the result is smaller than min_rtt.
+        // RFC 9002 §5.3: MUST NOT subtract the acknowledgment delay from the RTT sample if the
+        // resulting value is smaller than the min_rtt.
         let adjusted = if latest >= self.min + ack_delay {
             latest - ack_delay
         } else {

@@ -64,7 +64,7 @@ impl LocalCids {
     /// How many connection IDs to issue now.
     // RFC 9000 §5.1.1: An endpoint SHOULD ensure that its peer has a sufficient number of available
     // and unused connection IDs. An endpoint MUST NOT provide more connection IDs than the peer's
-    // limit; [it] MAY send connection IDs that temporarily exceed a peer's limit if the
+    // limit. An endpoint MAY send connection IDs that temporarily exceed a peer's limit if the
     // NEW_CONNECTION_ID frame also requires the retirement of any excess.
     pub fn wanted(&self) -> usize {
         // RFC 9000 §5.1.1: An endpoint that selects a zero-length connection ID during the
@@ -220,8 +220,9 @@ impl LocalCids {
         if sequence >= self.next || entry.is_some_and(|entry| entry.announced == Announced::No) {
             return violation("retires a connection ID that was not issued");
         }
-        // RFC 9000 §19.16: The sequence number MUST NOT refer to the Destination Connection ID
-        // field of the packet in which the frame is contained.
+        // RFC 9000 §19.16: The sequence number specified in a RETIRE_CONNECTION_ID frame MUST NOT
+        // refer to the Destination Connection ID field of the packet in which the frame is
+        // contained.
         if sequence == used {
             return violation("retires the connection ID it was sent to");
         }

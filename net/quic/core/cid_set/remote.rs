@@ -175,8 +175,8 @@ impl RemoteCids {
         let bound = frame.retire_prior_to.get().max(self.retire_prior_to);
         // RFC 9000 §19.15: Receipt of the same frame multiple times MUST NOT be treated as a
         // connection error. If it repeats a connection ID with a different token or sequence
-        // number, or a sequence number is used for different connection IDs, the endpoint MAY treat
-        // that as a connection error of type PROTOCOL_VIOLATION.
+        // number, or a sequence number is used for different connection IDs […] the endpoint MAY
+        // treat that receipt as a connection error of type PROTOCOL_VIOLATION.
         let clash =
             self.cids.iter().any(
                 |entry| match (entry.sequence == sequence, entry.cid == cid) {
@@ -195,7 +195,7 @@ impl RemoteCids {
         let retired = partition_point(&self.cids, |entry| entry.sequence < bound);
         // RFC 9000 §19.15: An endpoint that receives a NEW_CONNECTION_ID frame with a sequence
         // number smaller than the Retire Prior To field of a previously received NEW_CONNECTION_ID
-        // frame MUST send a corresponding RETIRE_CONNECTION_ID frame, unless it has already done
+        // frame MUST send a corresponding RETIRE_CONNECTION_ID frame […] unless it has already done
         // so.
         let (kept, retired) = match (is_new, sequence < bound) {
             (true, true) => (false, retired.saturating_add(1)),
@@ -292,8 +292,9 @@ impl RemoteCids {
     }
 
     /// A connection ID that was never used, for a path that is being tried: its sequence number.
-    // RFC 9000 §9.5: An endpoint MUST NOT use the same connection ID when sending from more than
-    // one local address, or to more than one destination address.
+    // RFC 9000 §9.5: An endpoint MUST NOT reuse a connection ID when sending from more than one
+    // local address […] Similarly, an endpoint MUST NOT reuse a connection ID when sending to more
+    // than one destination address.
     pub fn reserve_unused(&mut self) -> Option<u64> {
         let entry = self
             .cids

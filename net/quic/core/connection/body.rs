@@ -148,7 +148,7 @@ impl<E: Environment> Body<E> {
 
     /// Sends what a packet contained again, which may yet arrive: a probe is due, and there is
     /// nothing new to send.
-    // RFC 9002 §6.2.4: When there is no data to send, the sender SHOULD send previously sent data.
+    // RFC 9002 §6.2.4: Previously sent data MAY be sent if no new data can be sent.
     pub(super) fn send_again(&mut self, space: PacketNumberSpace, content: &Content, flags: Flags) {
         let mut rest = *content;
         while let Some(frame) = self.contents.next(&mut rest) {

@@ -418,8 +418,9 @@ impl<P: CryptoProvider> Keys<P> {
     }
 
     /// The next key phase begins, in both directions.
-    // RFC 9001 §6.2: An endpoint MUST update its send keys to the corresponding key phase in
-    // response.
+    // RFC 9001 §6.2: The endpoint MUST update its send keys to the corresponding key phase in
+    // response […] Sending keys MUST be updated before sending an acknowledgment for the packet
+    // that was received with updated keys.
     pub(super) fn update(&mut self, provider: &P) -> Result<(), CryptoError> {
         let (Some(rx), Some(tx)) = (&mut self.rx, &mut self.tx) else {
             return Err(CryptoError);

@@ -38,8 +38,8 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), MigrateError> {
         // RFC 9000 §9: An endpoint MUST NOT initiate connection migration before the handshake is
         // confirmed […] If the peer sent the disable_active_migration transport parameter, an
-        // endpoint also MUST NOT send packets (including probing packets) from a different local
-        // address.
+        // endpoint also MUST NOT send packets (including probing packets; see Section 9.1) from a
+        // different local address.
         if self.is_server() || !self.confirmed || self.peer.disable_active_migration {
             return Err(MigrateError::NotAllowed);
         }
@@ -153,7 +153,8 @@ impl<E: Environment> Connection<E> {
             .iter_mut()
             .find_map(|path| path.on_response(data).then_some((path.id, path.migrate)));
         let Some((id, migrate)) = validated else {
-            // RFC 9000 §19.18: MAY be ignored.
+            // RFC 9000 §19.18: the endpoint MAY generate a connection error of type
+            // PROTOCOL_VIOLATION. This one ignores the frame.
             return;
         };
         if let Some(path) = self.paths.get_mut(id) {
@@ -288,7 +289,7 @@ impl<E: Environment> Connection<E> {
 
     /// How long a path may take to be validated.
     // RFC 9000 §8.2.4: a value of three times the larger of the current PTO or the PTO for the new
-    // path (using kInitialRtt) is RECOMMENDED.
+    // path […] is RECOMMENDED.
     pub(super) fn validation_patience(&self) -> Duration {
         let new = RttEstimator::new(self.config.initial_rtt).pto_base();
         self.pto().max(new).times(3)

@@ -168,7 +168,8 @@ impl<E: Environment> Connection<E> {
     // RFC 9000 §10.3.1: The endpoint identifies a received datagram as a Stateless Reset by
     // comparing the last 16 bytes of the datagram with all stateless reset tokens associated with
     // the remote address on which the datagram was received. If the last 16 bytes of the datagram
-    // are identical, the endpoint MUST enter the draining period and not send any further packets.
+    // are identical in value to a stateless reset token, the endpoint MUST enter the draining
+    // period and not send any further packets on this connection.
     fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
         let is_reset = StatelessResetToken::at_end_of(bytes)
             .is_some_and(|token| self.body.remote_cids.is_reset_token(&token));
@@ -265,8 +266,10 @@ impl<E: Environment> Connection<E> {
         }
     }
 
-    // RFC 9000 §7.2: Any further packets received with a different Source Connection ID MUST be
-    // discarded.
+    // RFC 9000 §7.2: Once a client has received a valid Initial packet from the server, it MUST
+    // discard any subsequent packet it receives on that connection with a different Source
+    // Connection ID […] if subsequent Initial packets include a different Source Connection ID,
+    // they MUST be discarded.
     fn is_from_peer(&self, packet: &ProtectedPacket<'_>) -> bool {
         self.peer_cid
             .is_none_or(|cid| cid.as_slice() == packet.scid())
@@ -417,8 +420,8 @@ impl<E: Environment> Connection<E> {
         let recovery = self.new_path_recovery(cx, &arrival.addresses)?;
         let mut path = Path::new(arrival.addresses, recovery);
         path.on_received(datagram_len);
-        // RFC 9000 §9.5: An endpoint MUST NOT use the same connection ID when sending to more than
-        // one destination address. Unless the peer gave no other.
+        // RFC 9000 §9.5: an endpoint MUST NOT reuse a connection ID when sending to more than one
+        // destination address. Unless the peer gave no other.
         path.cid = self.body.remote_cids.reserve_unused();
         path.challenge(cx.now, self.validation_patience());
         let (id, evicted) = self.paths.add(path, cx.flags).ok()?;
@@ -503,8 +506,8 @@ impl<E: Environment> Connection<E> {
         let pto = self.pto();
         self.timers
             .set(Timer::KeyDiscard, cx.now + pto.times(3));
-        // RFC 9001 §4.9.3: a server MAY retain 0-RTT keys for a short time after it received a
-        // 1-RTT packet; SHOULD discard them within three times the PTO.
+        // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
+        // short time; the RECOMMENDED time period is three times the Probe Timeout.
         if self.role == Role::Server && self.keys.zero_rtt.is_some() {
             self.timers
                 .set(Timer::ZeroRttDiscard, cx.now + pto.times(3));

@@ -337,8 +337,9 @@ impl<E: Environment> Connection<E> {
         }
         if !self.has_peer_parameters {
             // RFC 9001 §8.2: Endpoints MUST send the quic_transport_parameters extension; endpoints
-            // that receive ClientHello or EncryptedExtensions messages without it MUST close the
-            // connection with an error of type 0x016d (missing_extension).
+            // that receive ClientHello or EncryptedExtensions messages without the
+            // quic_transport_parameters extension MUST close the connection with an error of type
+            // 0x016d […] missing_extension.
             const MISSING_EXTENSION: u8 = 109;
             return self.close_with_alert(cx, MISSING_EXTENSION);
         }
@@ -422,7 +423,7 @@ impl<E: Environment> Connection<E> {
 
     /// Begins a key update (RFC 9001 §6.1).
     pub fn update_keys(&mut self, cx: &mut Context<'_, E>) -> Result<(), UpdateError> {
-        // RFC 9001 §6: An endpoint MUST NOT initiate a key update prior to having confirmed the
+        // RFC 9001 §6.1: An endpoint MUST NOT initiate a key update prior to having confirmed the
         // handshake.
         if !self.confirmed || self.keys.unencrypted {
             return Err(UpdateError::NotConfirmed);

@@ -39,8 +39,8 @@ const MIN_PACKET_ROOM: usize = 64;
 const MIN_DATAGRAM: u64 = 64;
 
 /// The packets of a datagram, in their order.
-// RFC 9000 §12.2: senders SHOULD coalesce packets in increasing order of encryption levels
-// (Initial, 0-RTT, Handshake, 1-RTT).
+// RFC 9000 §12.2: Coalescing packets in order of increasing encryption levels […] makes it more
+// likely that the receiver will be able to process all the packets in a single pass.
 const ORDER: [PacketType; 4] = [
     PacketType::Initial,
     PacketType::ZeroRtt,
@@ -168,8 +168,8 @@ impl<E: Environment> Connection<E> {
             SendAllowance::Bytes(bytes) => (bytes, SendLimit::Pacing),
             SendAllowance::Congested => (0, SendLimit::Congestion),
             SendAllowance::Paced(until) => {
-                // RFC 9002 §7.7: packets containing only ACK frames SHOULD NOT be paced; nor are
-                // those of the handshake, of which there are few.
+                // RFC 9002 §7.7: packets containing only ACK frames SHOULD therefore not be paced
+                // […] nor are those of the handshake, of which there are few.
                 if self.confirmed {
                     self.timers.set(Timer::Pacing, until);
                     (0, SendLimit::Pacing)
@@ -320,7 +320,10 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §8.2.1: An endpoint MUST expand datagrams that contain a PATH_CHALLENGE
             // frame to at least the smallest allowed maximum datagram size of 1200 bytes, unless
             // the anti-amplification limit for the path does not permit sending a datagram of this
-            // size. §8.2.2 says the same of PATH_RESPONSE.
+            // size. §8.2.2: An endpoint MUST expand datagrams that contain a PATH_RESPONSE frame to
+            // at least the smallest allowed maximum datagram size of 1200 bytes […] MUST NOT expand
+            // the datagram containing the PATH_RESPONSE if the resulting data exceeds the
+            // anti-amplification limit.
             Kind::Path if batch.budget >= crate::offset::bytes(MIN_INITIAL_DATAGRAM) => {
                 MIN_INITIAL_DATAGRAM
             }
@@ -384,8 +387,10 @@ impl<E: Environment> Connection<E> {
             }
             Kind::Path | Kind::MtuProbe if packet_type == PacketType::OneRtt => Want::Data,
             Kind::Path | Kind::MtuProbe => Want::Nothing,
-            // RFC 9000 §10.2.3: an endpoint SHOULD send CONNECTION_CLOSE in all packet types for
-            // which the peer may have keys.
+            // RFC 9000 §10.2.3: an endpoint SHOULD send a CONNECTION_CLOSE frame in both Handshake
+            // and 1-RTT packets. A server SHOULD also send a CONNECTION_CLOSE frame in an Initial
+            // packet. After the handshake is confirmed […] an endpoint MUST send any
+            // CONNECTION_CLOSE frames in a 1-RTT packet: then there are no other keys.
             Kind::Close if self.can_send(packet_type) => Want::Data,
             Kind::Close => Want::Nothing,
         }

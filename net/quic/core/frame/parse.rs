@@ -115,7 +115,8 @@ impl<'a, 'r> Frames<'a, 'r> {
             return Err(NOT_PERMITTED);
         }
         // RFC 9000 §19.7: A server MUST treat receipt of a NEW_TOKEN frame as a connection error of
-        // type PROTOCOL_VIOLATION. §19.20 says the same of HANDSHAKE_DONE.
+        // type PROTOCOL_VIOLATION. §19.20: A server MUST treat receipt of a HANDSHAKE_DONE frame as
+        // a connection error of type PROTOCOL_VIOLATION.
         match self.rules.role {
             Role::Server if rule.server_only() => {
                 Err(Malformed::violation("frame is only for clients"))

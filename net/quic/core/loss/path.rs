@@ -228,8 +228,8 @@ impl PathRecovery {
     /// frame and, as to pacing, handshake packets do not ask.
     pub fn send_allowance(&self, now: Instant) -> SendAllowance {
         let room = self.congestion_room();
-        // RFC 9002 §7: MUST NOT send a packet if it would cause bytes in flight to be larger than
-        // the window.
+        // RFC 9002 §7: An endpoint MUST NOT send a packet if it would cause bytes_in_flight […] to
+        // be larger than the congestion window.
         if room < u64::from(self.max_datagram_size()) {
             return SendAllowance::Congested;
         }
@@ -253,9 +253,9 @@ impl PathRecovery {
     pub fn on_send_stopped(&mut self, limit: SendLimit) {
         let limited = match limit {
             SendLimit::Congestion => true,
-            // RFC 9002 §7.8: SHOULD NOT consider itself application limited if it would have used
-            // the window without pacing delay. A limit that the user set is one of the
-            // application.
+            // RFC 9002 §7.8: A sender SHOULD NOT consider itself application limited if it would
+            // have fully utilized the congestion window without pacing delay. A limit that the user
+            // set is one of the application.
             SendLimit::Pacing => !self.pacer.is_capped(self.pacing_rate()),
             SendLimit::Application | SendLimit::Other => false,
         };
@@ -394,7 +394,7 @@ impl PathRecovery {
             self.pending.lost_ect0 = self.pending.lost_ect0.saturating_add(1);
         }
         if packet.flags().has(SentFlags::MTU_PROBE) {
-            // RFC 9000 §14.4: not a reliable indication of congestion, SHOULD NOT trigger a
+            // RFC 9000 §14.4: not a reliable indication of congestion and SHOULD NOT trigger a
             // congestion control reaction.
             self.mtu.on_probe_lost(packet.size, now);
             self.delivery.on_packet_discarded(packet.key().burst());

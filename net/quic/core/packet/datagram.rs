@@ -103,8 +103,8 @@ impl<'a> Datagram<'a> {
                 self.check_dcid(dcid)?;
                 UnverifiedRetry::new(bytes, version, dcid, scid, body).map(Packet::Retry)
             }
-            // RFC 9000 §17.2.1: Clients MUST ignore the value of this field, in which the fixed bit
-            // would be.
+            // RFC 9000 §17.2.1: Clients MUST ignore the value of this field. The fixed bit would be
+            // in it.
             LongHeader::VersionNegotiation => {
                 VersionNegotiation::parse(bytes).map(Packet::VersionNegotiation)
             }

@@ -350,8 +350,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 reason,
             )
         };
-        // RFC 9000 §19.4, §19.8, §19.13: a frame for a send-only stream; §19.5, §19.10: a frame for
-        // a receive-only stream MUST terminate the connection with error STREAM_STATE_ERROR.
+        // A frame for a send-only stream: [rfc9000-19.4-1] [rfc9000-19.8-1] [rfc9000-19.13-1]; for
+        // a receive-only stream: [rfc9000-19.5-2] [rfc9000-19.10-2].
         if wrong_way && id.directionality() == Directionality::Unidirectional {
             return Err(state_error("the stream goes the other way").into());
         }
@@ -361,8 +361,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 Ok(Some(slot))
             }
             Place::Closed => Ok(None),
-            // RFC 9000 §19.5, §19.8, §19.10: a frame for a locally initiated stream that has not
-            // yet been created.
+            // A frame for a locally initiated stream that has not yet been created:
+            // [rfc9000-19.5-1] [rfc9000-19.8-1] [rfc9000-19.10-1].
             Place::Unopened if id.initiator() == self.role => {
                 Err(state_error("the stream was not opened").into())
             }

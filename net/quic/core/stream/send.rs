@@ -330,8 +330,8 @@ impl SendPart {
     /// Whether the limit of the stream holds back what was written, or would hold back what comes
     /// next.
     // RFC 9000 §3.1: In the "Data Sent" state, the endpoint does not need to send
-    // STREAM_DATA_BLOCKED frames. §3.3: A sender MUST NOT send a STREAM_DATA_BLOCKED frame for a
-    // stream in the "Reset Sent" state.
+    // STREAM_DATA_BLOCKED frames. §3.3: A sender MUST NOT send a STREAM or STREAM_DATA_BLOCKED
+    // frame for a stream in the "Reset Sent" state or any terminal state.
     pub(crate) fn is_blocked(&self) -> bool {
         let has_more = self.buffer.next() < self.buffer.end() || self.check_writable().is_ok();
         has_more && self.credit() == 0
@@ -725,7 +725,8 @@ mod tests {
             assert_eq!(fixture.part.finish(), Err(WriteError::Finished));
             assert_eq!(fixture.send(), None, "{state:?}");
         }
-        // RFC 9000 §3.3: A sender MUST NOT send a STREAM frame after sending a RESET_STREAM frame.
+        // RFC 9000 §3.3: A sender MUST NOT send a STREAM or STREAM_DATA_BLOCKED frame for a stream
+        // in the "Reset Sent" state.
         let mut fixture = in_state(ResetSent);
         fixture.lose((0, 10, false));
         assert_eq!(fixture.send(), None);
