@@ -105,6 +105,9 @@ impl Receiver {
 
     /// Whether the packet was processed before, or is too old to know. Such a packet is dropped
     /// unseen.
+    // RFC 9000 §12.3: A receiver MUST discard a newly unprotected packet unless it is certain that
+    // it has not processed another packet with the same packet number from the same packet number
+    // space.
     #[inline]
     pub fn is_duplicate(&self, pn: PacketNumber) -> bool {
         self.largest.is_some_and(|largest| pn <= largest) && self.received.contains(pn)
@@ -122,6 +125,8 @@ impl Receiver {
         if !self.received.insert(pn, flags) {
             return;
         }
+        // RFC 9000 §13.4.1: Even if an endpoint does not set an ECT field in packets it sends, the
+        // endpoint MUST provide feedback about ECN markings it receives.
         self.ecn.add(ecn);
         if self.largest.is_none_or(|largest| pn > largest) {
             self.largest = Some(pn);
@@ -220,6 +225,8 @@ impl Receiver {
         if self.unacked == 0 {
             return AckTiming::None;
         }
+        // RFC 9000 §13.2.1: ack-eliciting packets MUST be acknowledged at least once within the
+        // maximum delay an endpoint communicated using the max_ack_delay transport parameter.
         let deadline = self.unacked_since + self.max_ack_delay;
         if self.immediate || self.unacked > self.threshold || now >= deadline {
             return AckTiming::Now;
@@ -247,6 +254,8 @@ impl Receiver {
     pub fn ack_delay(&self, now: Instant, own_ack_delay_exponent: u8) -> VarInt {
         // RFC 9000 §13.2.5: from the receipt of the largest packet number to now, also if above
         // max_ack_delay.
+        // RFC 9000 §13.2.5: An endpoint MUST NOT include delays that it does not control when
+        // populating the ACK Delay field in an ACK frame.
         let micros = now.since(self.largest_time).as_micros();
         let field = micros.checked_shr(u32::from(own_ack_delay_exponent));
         VarInt::saturating(field.unwrap_or(0))
@@ -278,6 +287,8 @@ impl Receiver {
             return;
         };
         self.largest_acked = Some(largest);
+        // RFC 9000 §13.2.1: an endpoint MUST NOT send more than one such packet in response to
+        // receiving an ack-eliciting packet.
         self.unacked = 0;
         self.immediate = false;
         self.unanswered = self.unanswered.saturating_add(1);
@@ -317,6 +328,8 @@ impl Receiver {
     }
 
     /// The largest packet number received, from which later ones are decoded.
+    // RFC 9000 §13.2.3: they MUST retain the largest packet number that has been successfully
+    // processed.
     pub const fn largest_received(&self) -> Option<PacketNumber> {
         self.largest
     }

@@ -144,6 +144,8 @@ impl EcnValidator {
     pub const fn codepoint(&self) -> EcnCodepoint {
         match self.state {
             EcnState::Testing | EcnState::Capable => EcnCodepoint::Ect0,
+            // RFC 9000 §13.4.2.2: If validation fails, then the endpoint MUST disable ECN. […] an
+            // endpoint MUST disable ECN if validation later fails.
             EcnState::Unknown | EcnState::Failed => EcnCodepoint::NotEct,
         }
     }

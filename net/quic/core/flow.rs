@@ -173,6 +173,7 @@ impl SendWindow {
     /// The peer allows `limit` in total: returns whether that is more than before.
     // RFC 9000 §4.1: A sender MUST ignore any MAX_STREAM_DATA or MAX_DATA frames that do not
     // increase flow control limits.
+    // RFC 9000 §13.3: A receiver MUST accept packets containing an outdated frame.
     pub(crate) fn raise(&mut self, limit: u64) -> bool {
         let raised = limit > self.limit;
         self.limit = self.limit.max(limit);

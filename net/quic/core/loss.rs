@@ -322,6 +322,10 @@ impl<T: Copy + Default> Recovery<T> {
     ///
     /// `None` after the last: RFC 9000 §12.3, the connection MUST then be closed without sending a
     /// CONNECTION_CLOSE frame or any further packets.
+    // RFC 9000 §12.3: Subsequent packets sent in the same packet number space MUST increase the
+    // packet number by at least one. A QUIC endpoint MUST NOT reuse a packet number within the same
+    // packet number space in one connection. RFC 9000 §17.2.3: New packet numbers MUST be used for
+    // any new packets that are sent.
     #[inline]
     pub fn next_packet_number(
         &mut self,
@@ -367,6 +371,8 @@ impl<T: Copy + Default> Recovery<T> {
                 space.time_of_last_ack_eliciting = packet.time_sent;
                 space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.saturating_add(1);
             }
+            // RFC 9000 §9.4: Packets sent on the old path MUST NOT contribute to congestion control
+            // or RTT estimation for the new path.
             if let Some(path) = paths.path(packet.path()) {
                 path.on_packet_sent(&mut packet, flags);
             }
@@ -515,6 +521,8 @@ impl<T: Copy + Default> Recovery<T> {
         now: Instant,
         paths: &mut impl Paths,
     ) -> Option<Duration> {
+        // RFC 9002 §5.1: An RTT sample MUST NOT be generated on receiving an ACK frame that does
+        // not newly acknowledge at least one ack-eliciting packet.
         let latest = now.since(newly.largest_sent.filter(|_| newly.ack_eliciting)?);
         let path = paths.path(newly.largest_path)?;
         // RFC 9002 §5.3: MAY ignore the acknowledgment delay for Initial packets […] MUST use the
@@ -571,6 +579,8 @@ impl<T: Copy + Default> Recovery<T> {
     }
 
     /// DetectAndRemoveLostPackets(), §A.10, OnPacketsLost(), §B.8.
+    // RFC 9002 §7.4: Endpoints MUST NOT ignore the loss of packets that were sent after the
+    // earliest acknowledged packet in a given packet number space.
     fn detect_and_remove_lost_packets(
         &mut self,
         space: PacketNumberSpace,
@@ -720,6 +730,9 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
     ) -> Option<(Instant, PacketNumberSpace)> {
         let base = paths.path(self.active_path)?.rtt.pto_base();
+        // RFC 9002 §6.2.1: When ack-eliciting packets in multiple packet number spaces are in
+        // flight, the timer MUST be set to the earlier value of the Initial and Handshake packet
+        // number spaces.
         let armed = PacketNumberSpace::ALL
             .into_iter()
             // RFC 9002 §6.2.1: An endpoint MUST NOT set its PTO timer for the Application Data
@@ -747,6 +760,11 @@ impl<T: Copy + Default> Recovery<T> {
         // acknowledgment for any of its Handshake packets and the handshake is not confirmed […]
         // even if there are no packets in flight: the server may be blocked by its
         // anti-amplification limit. 0-RTT packets in flight unblock it no more than none.
+        // RFC 9000 §8.1: To prevent this deadlock, clients MUST send a packet on a Probe Timeout
+        // […] the client MUST send an Initial packet in a UDP datagram that contains at least 1200
+        // bytes if it does not have Handshake keys, and otherwise send a Handshake packet. RFC 9002
+        // §6.2.2.1: When the PTO fires, the client MUST send a Handshake packet if it has Handshake
+        // keys.
         let space = if self.has_handshake_keys {
             PacketNumberSpace::Handshake
         } else {
@@ -778,6 +796,9 @@ impl<T: Copy + Default> Recovery<T> {
     }
 
     /// OnPacketNumberSpaceDiscarded(), §A.11, when the keys of Initial or Handshake are discarded.
+    // RFC 9002 §6.2.2: When Initial or Handshake keys are discarded, the PTO and loss detection
+    // timers MUST be reset. RFC 9002 §6.4: The sender MUST discard all recovery state associated
+    // with those packets and MUST remove them from the count of bytes in flight.
     pub fn on_space_discarded(
         &mut self,
         space: PacketNumberSpace,
@@ -793,6 +814,9 @@ impl<T: Copy + Default> Recovery<T> {
     /// RFC 9002 §6.3: a Retry resets loss recovery. Everything outstanding is reported as lost, to
     /// be sent again, without any sign of congestion. The connection replaces the path by a new
     /// one; packet numbers go on (RFC 9000 §17.2.5.3).
+    // RFC 9000 §17.2.5.3: A client MUST use the same cryptographic handshake message it included in
+    // this packet. […] A client MUST NOT reset the packet number for any packet number space after
+    // processing a Retry packet.
     pub fn on_retry(&mut self, now: Instant, paths: &mut impl Paths, fates: &mut impl Fates<T>) {
         for space in PacketNumberSpace::ALL {
             self.discard(space, paths, |pn, packet| {

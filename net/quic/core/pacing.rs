@@ -53,6 +53,7 @@ pub enum Allowance {
 }
 
 /// The pacer of a path.
+// RFC 9002 §7.7: Senders MUST either use pacing or limit such bursts.
 #[derive(Clone, Debug)]
 pub struct Pacer {
     released: Instant,

@@ -72,6 +72,8 @@ impl ReceivedPackets {
     }
 
     /// Whether `pn` was inserted, or is too old to know.
+    // RFC 9000 §13.2.3: A receiver MUST retain an ACK Range unless it can ensure that it will not
+    // subsequently accept packets with numbers in that range.
     pub fn contains(&self, pn: PacketNumber) -> bool {
         if pn.get() < self.floor {
             return true;

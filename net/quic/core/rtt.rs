@@ -56,6 +56,8 @@ impl RttEstimator {
             return;
         }
         // RFC 9002 §5.2: min_rtt ignores the acknowledgment delay.
+        // RFC 9002 §5.2: min_rtt MUST be set to the lesser of min_rtt and latest_rtt (Section 5.1)
+        // on all other samples.
         self.min = self.min.min(latest);
         // RFC 9002 §5.3: after the handshake is confirmed, the lesser of the delay and the peer's
         // max_ack_delay.
@@ -117,6 +119,8 @@ impl RttEstimator {
     }
 
     /// RFC 9002 §6.2.1: the PTO period without the acknowledgment delay and the backoff.
+    // RFC 9002 §6.2.1: The PTO period MUST be at least kGranularity to avoid the timer expiring
+    // immediately.
     pub fn pto_base(&self) -> Duration {
         self.smoothed + self.rttvar.times(4).max(GRANULARITY)
     }

@@ -69,6 +69,8 @@ impl LocalCids {
     pub fn wanted(&self) -> usize {
         // RFC 9000 §5.1.1: An endpoint that selects a zero-length connection ID during the
         // handshake cannot issue a new connection ID.
+        // RFC 9000 §19.15: An endpoint MUST NOT send this frame if it currently requires that its
+        // peer send packets with a zero-length Destination Connection ID.
         if self.is_zero_length() || u64::from(self.next) >= SEQUENCES - 1 {
             return 0;
         }
@@ -117,6 +119,9 @@ impl LocalCids {
     }
 
     /// The sequence number of `cid`, if it was issued and not retired.
+    // RFC 9000 §5.1.1: When an endpoint issues a connection ID, it MUST accept packets that carry
+    // this connection ID for the duration of the connection or until its peer invalidates the
+    // connection ID via a RETIRE_CONNECTION_ID frame.
     pub fn find(&self, cid: &ConnectionId) -> Option<u32> {
         self.cids
             .iter()

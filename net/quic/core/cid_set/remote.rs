@@ -230,7 +230,8 @@ impl RemoteCids {
         let _ = self.seen.insert(sequence..sequence.saturating_add(1));
         // RFC 9000 §5.1.2: the peer MUST stop using the corresponding connection IDs and retire
         // them with RETIRE_CONNECTION_ID frames before adding the newly provided connection ID to
-        // the set of active connection IDs.
+        // the set of active connection IDs. No packet is sent to them from here on:
+        // [rfc9000-19.16-2].
         let displaced = self.retire_below(bound);
         if kept {
             let at = partition_point(&self.cids, |entry| entry.sequence < sequence);

@@ -63,6 +63,8 @@ impl Controller for NewReno {
         // RFC 9002 §7.3.2: a sender MUST set the slow start threshold to half the value of the
         // congestion window when loss is detected. The window is reduced at once.
         self.ssthresh = self.window / 2;
+        // RFC 9002 §7.3.2: The congestion window MUST be set to the reduced value of the slow start
+        // threshold before exiting the recovery period.
         self.window = self.ssthresh.max(minimum_window(self.max_datagram_size));
         self.acked = 0;
     }

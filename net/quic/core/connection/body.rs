@@ -20,6 +20,9 @@ use crate::varint::VarInt;
 use kernel::alloc::{Flags, KVec};
 
 /// A packet number space, without its keys.
+// RFC 9001 §4: If QUIC needs to retransmit that data, it MUST use the same keys even if TLS has
+// already updated to newer keys. RFC 9001 §4.9: frames that retransmit that data MUST be sent at
+// the same encryption level.
 pub(super) struct Space<E: Environment> {
     /// What was received, and when to acknowledge it.
     pub(super) receiver: Receiver,
@@ -52,6 +55,7 @@ impl Delivery {
         *self = Self::Done;
     }
 
+    // RFC 9000 §13.3: The HANDSHAKE_DONE frame MUST be retransmitted until it is acknowledged.
     fn on_lost(&mut self) {
         if *self == Self::Sent {
             *self = Self::Due;

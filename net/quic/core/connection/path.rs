@@ -85,6 +85,11 @@ impl Path {
     }
 
     /// How many bytes may be sent to the remote address.
+    // RFC 9000 §8.1: Prior to validating the client address, servers MUST NOT send more than three
+    // times as many bytes as the number of bytes they have received. RFC 9000 §14.1: The server
+    // MUST also limit the number of bytes it sends before validating the address of the client. RFC
+    // 9000 §9.3: An endpoint MAY send data to an unvalidated peer address, but it MUST protect
+    // against potential attacks.
     pub(super) fn amplification_room(&self) -> u64 {
         match self.validated {
             true => u64::MAX,

@@ -83,6 +83,8 @@ impl<E: Environment> Connection<E> {
         }
         let known = self.paths.find(&arrival.addresses);
         if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
+            // RFC 9000 §8.1: servers MUST count all of the payload bytes received in datagrams that
+            // are uniquely attributed to a single connection.
             path.on_received(bytes.len());
         }
         self.on_packets(cx, arrival, bytes, buffer);
@@ -110,6 +112,8 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         let known = self.paths.find(&arrival.addresses);
+        // RFC 9000 §9: If a client receives packets from an unknown server address, the client MUST
+        // discard these packets.
         if known.is_none() && !self.may_change_path() {
             // RFC 9000 §9: If the peer sent the disable_active_migration transport parameter […]
             // An endpoint that has sent it drops packets of other paths in the handshake; a client
@@ -123,6 +127,8 @@ impl<E: Environment> Connection<E> {
         };
         let mut any = false;
         let mut suspicious = false;
+        // RFC 9000 §12.2: The receiver of coalesced QUIC packets MUST individually process each
+        // QUIC packet and separately acknowledge them.
         for packet in Datagram::new(bytes, self.local_cid.len(), fixed_bit) {
             let result = match packet {
                 Ok(Packet::Protected(packet)) => {
@@ -150,6 +156,9 @@ impl<E: Environment> Connection<E> {
         if any {
             self.on_heard(cx);
         } else if suspicious {
+            // RFC 9000 §10.3.1: the comparison MUST be performed when the first packet in an
+            // incoming datagram either cannot be associated with a connection or cannot be
+            // decrypted.
             self.check_stateless_reset(cx, bytes);
         }
     }
@@ -261,6 +270,8 @@ impl<E: Environment> Connection<E> {
             }
             (PacketType::Handshake, _) => self.is_from_peer(packet),
             // A server does not send 0-RTT packets.
+            // RFC 9001 §5.6: A client MUST NOT attempt to decrypt 0-RTT packets it receives and
+            // instead MUST discard them.
             (PacketType::ZeroRtt, role) => role == Role::Server && self.is_from_peer(packet),
             (PacketType::OneRtt, _) => true,
         }
@@ -279,6 +290,11 @@ impl<E: Environment> Connection<E> {
     fn can_open(&self, packet_type: PacketType) -> bool {
         // RFC 9001 §5.7: A server MUST NOT process incoming 1-RTT protected packets before the TLS
         // handshake is complete. A client has no 1-RTT keys to receive with before that.
+        // RFC 9001 §5.7: Endpoints in either role MUST NOT decrypt 1-RTT packets from their peer
+        // prior to completing the handshake. Even if it has 1-RTT secrets, a client MUST NOT
+        // process incoming 1-RTT protected packets before the TLS handshake is complete.
+        // RFC 9001 §4.6.2: When rejecting 0-RTT, a server MUST NOT process any 0-RTT packets, even
+        // if it could. TLS gives no keys then.
         let complete = packet_type != PacketType::OneRtt || self.complete;
         let unencrypted = packet_type == PacketType::OneRtt && self.keys.unencrypted;
         complete && (unencrypted || self.keys.can_receive(packet_type))
@@ -304,6 +320,8 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §7.2: Upon first receiving an Initial or Retry packet from the server, the
             // client uses the Source Connection ID supplied by the server as the Destination
             // Connection ID for subsequent packets.
+            // RFC 9000 §7.2: A client MUST change the Destination Connection ID it uses for sending
+            // packets in response to only the first received Initial or Retry packet.
             let cid = ConnectionId::new(packet.scid()).ok_or(Discard::ConnectionIdTooLong)?;
             self.peer_cid = Some(cid);
             self.body.remote_cids.set_initial(cid);
@@ -367,12 +385,16 @@ impl<E: Environment> Connection<E> {
                     self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
                     return Ok(Processed::Yes);
                 }
+                // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
+                // contents of these packets prior to discovering an error.
                 Err(FrameError::Transport(error)) => return Err(OpenError::Close(error)),
             }
             if !matches!(self.state, State::Open) {
                 return Ok(Processed::Yes);
             }
         }
+        // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
+        // successfully removed and all frames contained in the packet have been processed.
         let receiver = &mut self.body.space_mut(space).receiver;
         receiver.on_packet_received(packet.number, eliciting, arrival.ecn, cx.now, cx.flags);
         if immediate {
@@ -402,6 +424,8 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §17.4: when a packet is received that increments the highest packet number seen
         // by the endpoint, a client sets the spin value to the inverse of the spin bit in it, a
         // server to the same.
+        // RFC 9000 §17.4: When the spin bit is disabled, endpoints MAY set the spin bit to any
+        // value and MUST ignore any incoming value.
         self.spin = self.spins && (spin != (self.role == Role::Client));
         // RFC 9000 §9.3: An endpoint only changes the address to which it sends packets in response
         // to the highest-numbered non-probing packet.
@@ -423,6 +447,9 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §9.5: an endpoint MUST NOT reuse a connection ID when sending to more than one
         // destination address. Unless the peer gave no other.
         path.cid = self.body.remote_cids.reserve_unused();
+        // RFC 9000 §9: An endpoint MUST perform path validation (Section 8.2) if it detects any
+        // change to a peer's address, unless it has previously validated that address. RFC 9000
+        // §9.6.2: The server MUST probe on the path toward the client from its preferred address.
         path.challenge(cx.now, self.validation_patience());
         let (id, evicted) = self.paths.add(path, cx.flags).ok()?;
         if let Some(evicted) = evicted {
@@ -464,7 +491,12 @@ impl<E: Environment> Connection<E> {
         self.keys
             .set_initial(cx.env.crypto(), self.role, self.version, &retry.scid)
             .map_err(|_| Discard::CryptoFailed)?;
+        // RFC 9000 §8.1.3: a token obtained in a Retry packet MUST be used immediately during the
+        // connection attempt.
         self.token = token;
+        // RFC 9000 §17.2.5.1: The client MUST use the value from the Source Connection ID field of
+        // the Retry packet in the Destination Connection ID field of subsequent packets that it
+        // sends. RFC 9000 §17.2.5.2: The client MUST NOT change the Source Connection ID.
         self.retry_source = Some(retry.scid);
         self.body.remote_cids.set_initial(retry.scid);
         self.restart_after_retry(cx);
@@ -491,6 +523,9 @@ impl<E: Environment> Connection<E> {
             self.config.version.wire(),
             packet.versions.clone(),
         );
+        // RFC 9000 §6.2: A client that supports only this version of QUIC MUST abandon the current
+        // connection attempt if it receives a Version Negotiation packet. One of several may begin
+        // another.
         match answer {
             NegotiationAnswer::Ignore => {}
             NegotiationAnswer::Abort => self.abandon(cx, CloseReason::VersionNegotiation(None)),

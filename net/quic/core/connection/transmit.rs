@@ -110,8 +110,11 @@ impl<E: Environment> Connection<E> {
         match self.state {
             State::Open => {}
             State::Closing if self.closing.due => return self.close_batch(),
+            // RFC 9000 §10.2.2: An endpoint MUST NOT send further packets.
             State::Closing | State::Draining | State::Closed => return None,
         }
+        // RFC 9000 §8.2.2: An endpoint MUST NOT delay transmission of a packet containing a
+        // PATH_RESPONSE frame unless constrained by congestion control.
         let probed = self
             .paths
             .iter()
@@ -125,6 +128,9 @@ impl<E: Environment> Connection<E> {
     }
 
     /// CONNECTION_CLOSE, as far as the anti-amplification limit lets it pass.
+    // RFC 9000 §10.2.1: An endpoint in the closing state MUST either discard packets received from
+    // an unvalidated address or limit the cumulative size of packets it sends to an unvalidated
+    // address to three times the size of packets it receives from that address.
     fn close_batch(&mut self) -> Option<Batch> {
         let room = self.paths.active()?.amplification_room();
         match room < MIN_DATAGRAM {
@@ -155,6 +161,7 @@ impl<E: Environment> Connection<E> {
                 Want::Nothing | Want::Data => None,
             };
         }
+        // RFC 9002 §7.5: Probe packets MUST NOT be blocked by the congestion controller.
         if probes > 0 {
             let budget = u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
             return self.batch(
@@ -354,6 +361,10 @@ impl<E: Environment> Connection<E> {
             // as well, which does no harm.
             // CONNECTION_CLOSE elicits nothing, and goes without where there is no room.
             if packet_type == PacketType::Initial {
+                // RFC 9000 §8.1: Clients MUST ensure that UDP datagrams containing Initial packets
+                // have UDP payloads of at least 1200 bytes, adding PADDING frames as necessary. RFC
+                // 9001 §9.3: First, the packet containing a ClientHello MUST be padded to a minimum
+                // size.
                 pad_to = MIN_INITIAL_DATAGRAM.min(batch.segment_size);
             }
             let is_last = later
@@ -390,13 +401,16 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §10.2.3: an endpoint SHOULD send a CONNECTION_CLOSE frame in both Handshake
             // and 1-RTT packets. A server SHOULD also send a CONNECTION_CLOSE frame in an Initial
             // packet. After the handshake is confirmed […] an endpoint MUST send any
-            // CONNECTION_CLOSE frames in a 1-RTT packet: then there are no other keys.
+            // CONNECTION_CLOSE frames in a 1-RTT packet. Then there are no other keys.
             Kind::Close if self.can_send(packet_type) => Want::Data,
             Kind::Close => Want::Nothing,
         }
     }
 
     /// Whether there are keys for packets of that type, or they need none.
+    // RFC 9001 §4.9: Though an endpoint might retain older keys, new data MUST be sent at the
+    // highest currently available encryption level. Keys of 0-RTT are not used beside those of
+    // 1-RTT.
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
         self.keys.can_send(packet_type)
             || (packet_type == PacketType::OneRtt && self.keys.unencrypted && self.complete)
@@ -414,6 +428,7 @@ impl<E: Environment> Connection<E> {
             }
             PacketType::ZeroRtt => {
                 // A server has the keys to receive.
+                // RFC 9001 §5.6: A server MUST NOT use 0-RTT keys to protect packets.
                 self.role == Role::Client && self.has_application_data()
             }
             PacketType::OneRtt => {

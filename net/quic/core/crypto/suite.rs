@@ -3,6 +3,8 @@
 //! [`CipherSuite`]: the AEADs of QUIC, their key lengths and how long a key may be used.
 
 /// A cipher suite of TLS 1.3 that QUIC can use (RFC 9001 §5.3).
+// RFC 9001 §5.3: A cipher suite MUST NOT be negotiated unless a header protection scheme is defined
+// for the cipher suite.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum CipherSuite {
     /// TLS_AES_128_GCM_SHA256.

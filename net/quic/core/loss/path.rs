@@ -289,6 +289,8 @@ impl PathRecovery {
             self.congestion
                 .on_restart(packet.time_sent, self.delivery.is_app_limited());
         }
+        // RFC 9002 §7.5: A sender MUST however count these packets as being additionally in flight.
+        // So are probes.
         self.bytes_in_flight = self.bytes_in_flight.saturating_add(u64::from(packet.size));
         self.unpaced = self.unpaced.saturating_add(u64::from(packet.size));
         let burst = if self.congestion.wants_samples() {
@@ -534,6 +536,10 @@ impl PathRecovery {
     }
 
     /// OnCongestionEvent(), RFC 9002 §B.6.
+    // RFC 9000 §13.3: Upon detecting losses, a sender MUST take appropriate congestion control
+    // action.
+    // RFC 9002 §7.3.1: The sender MUST exit slow start and enter a recovery period when a packet is
+    // lost or when the ECN-CE count reported by its peer increases.
     fn on_congestion_event(&mut self, time_sent: Instant, ecn: bool, now: Instant) {
         // No reaction if already in a recovery period.
         if self.recovery_start.is_some_and(|start| time_sent <= start) {

@@ -31,6 +31,7 @@ pub enum Packet<'a> {
 ///
 /// A packet that is to be discarded is an error, after which the next packet follows if it can be
 /// found.
+// RFC 9000 §12.2: Receivers MUST be able to process coalesced packets.
 #[derive(Debug)]
 pub struct Datagram<'a> {
     rest: &'a mut [u8],

@@ -81,6 +81,8 @@ impl PacketNumber {
         // RFC 9000 A.2, num_unacked: without an acknowledgment, all from zero.
         let unacked = match largest_acked {
             Some(acked) => self.get().checked_sub(acked.get())?,
+            // RFC 9000 §17.1: Prior to receiving an acknowledgment for a packet number space, the
+            // full packet number MUST be included.
             None => self.get().saturating_add(1),
         };
         let len = match unacked {

@@ -109,6 +109,8 @@ impl<'a> UnverifiedRetry<'a> {
     /// `original_dcid`.
     ///
     /// That no other packet came from the server before is for the caller to know.
+    // RFC 9000 §17.2.5: a client MUST ignore these bits. They are the four lowest of the first
+    // byte.
     pub fn verify<P: CryptoProvider>(
         &self,
         provider: &P,

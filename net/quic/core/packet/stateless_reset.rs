@@ -18,6 +18,8 @@ const MAX_LEN: usize = 64;
 
 impl StatelessResetToken {
     /// The token for `cid`, as long as `static_key` is the same (RFC 9000 §10.3.2).
+    // RFC 9000 §10.3.2: The stateless reset token MUST be difficult to guess […] The same stateless
+    // reset token MUST NOT be used for multiple connection IDs.
     pub fn derive<P: CryptoProvider>(provider: &P, static_key: &[u8], cid: &ConnectionId) -> Self {
         let mut hash = [0; MAX_HASH_LEN];
         provider.hmac(
@@ -51,6 +53,8 @@ impl StatelessResetToken {
 // than the packet that triggered it, unless it maintains state sufficient to prevent looping.
 // RFC 9000 §10.3: An endpoint that sends a Stateless Reset in response to a packet that is 43 bytes
 // or shorter SHOULD send a Stateless Reset that is one byte shorter than the packet it responds to.
+// RFC 9000 §10.3: An endpoint MUST NOT send a Stateless Reset that is three times or more larger
+// than the packet it receives.
 pub fn answer_len(received: usize) -> Option<usize> {
     received
         .checked_sub(1)
@@ -62,6 +66,7 @@ pub fn answer_len(received: usize) -> Option<usize> {
 /// sent.
 ///
 /// [`Full`] also if these are less than [`MIN_LEN`].
+// RFC 9000 §10.3: Endpoints MUST send Stateless Resets formatted as a packet with a short header.
 pub fn emit(
     writer: &mut Writer<'_>,
     token: &StatelessResetToken,

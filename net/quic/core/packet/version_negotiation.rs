@@ -66,6 +66,8 @@ impl<'a> VersionNegotiation<'a> {
             // RFC 9000 §17.2.1: servers SHOULD set the most significant bit of this field (0x40) to
             // 1 so that Version Negotiation packets appear to have the Fixed Bit field.
             writer.u8(LONG_HEADER | FIXED_BIT | random)?;
+            // RFC 9000 §17.2.1: The Version field of a Version Negotiation packet MUST be set to
+            // 0x00000000.
             writer.u32(Version::NEGOTIATION.get())?;
             // RFC 9000 §17.2.1: The server MUST include the value from the Source Connection ID
             // field of the packet it receives in the Destination Connection ID field.

@@ -197,6 +197,9 @@ impl RecvPart {
 
     // RFC 9000 §4.1: A receiver MUST close the connection with an error of type FLOW_CONTROL_ERROR
     // if the sender violates the advertised connection or stream data limits.
+    // RFC 9000 §19.10: An endpoint MUST terminate a connection with an error of type
+    // FLOW_CONTROL_ERROR if it receives more data than the largest maximum stream data that it has
+    // sent for the affected stream.
     #[inline]
     fn check_limit(&self, end: Offset) -> Result<u64, Violation> {
         if end.get() > self.window.limit() {

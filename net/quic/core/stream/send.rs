@@ -168,6 +168,7 @@ impl SendPart {
         self.window.available(self.buffer.end().get())
     }
 
+    // RFC 9000 §4.5: An endpoint MUST NOT send data on a stream at or beyond the final size.
     pub(crate) fn check_writable(&self) -> Result<(), WriteError> {
         if self.fin != Fin::No || self.reset.is_some() {
             return Err(WriteError::Finished);
@@ -242,6 +243,8 @@ impl SendPart {
         let mut len = 0;
         if unsent > 0 {
             // RFC 9000 §4.1: Senders MUST NOT send data in excess of either limit.
+            // RFC 9000 §19.10: The data sent on a stream MUST NOT exceed the largest maximum stream
+            // data value advertised by the receiver.
             let stream = self.window.available(offset.get());
             if stream == 0 {
                 return Turn::Blocked;
@@ -432,6 +435,8 @@ impl SendPart {
     }
 
     /// The code, final size and reliable size of the RESET_STREAM or RESET_STREAM_AT frame to send.
+    // RFC 9000 §13.3: The content of a RESET_STREAM frame MUST NOT change when it is sent again.
+    // Nothing is appended to a stream that was reset.
     pub(crate) fn reset_frame(&self) -> Option<(VarInt, Offset, Offset)> {
         let reset = self.reset.as_ref().filter(|_| self.reset_is_due())?;
         Some((reset.code, self.buffer.end(), reset.reliable))

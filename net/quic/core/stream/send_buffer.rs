@@ -21,6 +21,7 @@ use core::ops::Range;
 use kernel::alloc::{AllocError, Flags};
 
 /// The data of a stream on its way to the peer.
+// RFC 9000 §2.2: The data at a given offset MUST NOT change if it is sent multiple times.
 pub(crate) struct SendBuffer {
     // INVARIANT: `list` holds the bytes from `front` on, up to `end` or, if that is lower, `keep`.
     // Everything below `acked_to` is acknowledged; `acked` and `lost` are disjoint sets between

@@ -455,6 +455,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// Stream `id` is closed: the peer may open another in its place.
+    // RFC 9000 §4.6: An endpoint MUST NOT wait to receive this signal before advertising additional
+    // credit […] STREAMS_BLOCKED.
     fn replenish(&mut self, id: StreamId) {
         if id.initiator() == self.role {
             return;

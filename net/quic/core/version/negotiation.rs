@@ -41,6 +41,8 @@ pub fn answer_negotiation_packet(
 ) -> NegotiationAnswer {
     // RFC 9368 §4: Clients MUST ignore any received Version Negotiation packets that contain the
     // Original Version.
+    // RFC 9000 §6.2: A client MUST discard a Version Negotiation packet that lists the QUIC version
+    // selected by the client.
     if offered.clone().any(|version| version == original) {
         return NegotiationAnswer::Ignore;
     }
