@@ -305,6 +305,7 @@ mod tests {
         assert_eq!(ecn.state(), EcnState::Failed);
     }
 
+    // [rfc9000-13.4.2.2-1] [rfc9000-13.4.2.2-2]
     #[test]
     fn wrong_counts_switch_it_off_at_any_time() {
         let wrong = [

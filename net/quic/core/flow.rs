@@ -212,6 +212,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-4.2-1]
     #[test]
     fn grants_in_quarters_and_the_frame_has_the_new_limit() {
         let mut window = ReceiveWindow::new(1000);

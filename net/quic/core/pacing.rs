@@ -180,6 +180,7 @@ mod tests {
         (bytes, batches)
     }
 
+    // [rfc9002-7.7-1]
     #[test]
     fn the_rate_is_met_at_any_speed_in_spite_of_a_late_timer() {
         for speed in [

@@ -338,6 +338,7 @@ mod tests {
         assert_eq!(mtu.probe(at(1)), None);
     }
 
+    // [rfc9000-14.2.1-1] [rfc9000-14.2.1-3]
     #[test]
     fn too_big_lowers_but_neither_raises_nor_goes_below_the_minimum() {
         let mut mtu = Pmtud::new(1472, true);

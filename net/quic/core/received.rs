@@ -351,6 +351,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-13.2.3-1]
     #[test]
     fn the_oldest_range_goes_at_the_limit() {
         let mut set = set((0..=MAX_RANGES as u64).map(|n| n * 2));
@@ -420,6 +421,7 @@ mod tests {
     }
 
     proptest! {
+        // [rfc9000-12.3-4]
         #[test]
         fn agrees_with_a_set_of_numbers(steps in proptest::collection::vec(step(), 0..400), failing in 0_u64..12) {
             let (mut set, mut model, mut floor) = (ReceivedPackets::new(), BTreeSet::new(), 0);

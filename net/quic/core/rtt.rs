@@ -167,6 +167,7 @@ mod tests {
         assert_eq!(rtt.first_sample(), None);
     }
 
+    // [rfc9002-5.2-1]
     #[test]
     fn the_first_sample_starts_afresh_and_ignores_the_delay() {
         let rtt = sampled(&[(100, 20)], None);
@@ -186,6 +187,7 @@ mod tests {
         assert_eq!(rtt.min(), ms(100));
     }
 
+    // [rfc9002-5.3-2]
     #[test]
     fn the_delay_is_subtracted_if_plausible() {
         assert_eq!(sampled(&[(100, 0), (180, 80)], None).smoothed(), ms(100));
@@ -193,6 +195,7 @@ mod tests {
         assert_eq!(sampled(&[(100, 0), (180, 81)], None).smoothed(), ms(110));
     }
 
+    // [rfc9002-5.3-1]
     #[test]
     fn the_promise_limits_the_delay_after_confirmation() {
         assert_eq!(
@@ -201,6 +204,7 @@ mod tests {
         );
     }
 
+    // [rfc9002-5.2-2]
     #[test]
     fn min_rtt_only_falls_until_persistent_congestion() {
         let mut rtt = sampled(&[(100, 0), (80, 0), (200, 0)], None);
@@ -209,6 +213,7 @@ mod tests {
         assert_eq!(rtt.min(), ms(200));
     }
 
+    // [rfc9002-6.2.1-1]
     #[test]
     fn the_variation_counts_at_least_the_granularity() {
         let mut rtt = RttEstimator::new(Duration::ZERO);

@@ -386,6 +386,7 @@ mod tests {
         writer.written().to_vec()
     }
 
+    // [rfc9000-8.1.1-1]
     #[test]
     fn retry_token_is_for_one_client_on_its_way() {
         let home = client("192.0.2.1:4433", V1);
@@ -444,6 +445,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-8.1.1-1] [rfc9000-8.1.3-7] [rfc9000-8.1.4-3] [rfc9000-8.1.4-4] [rfc9000-8.1.4-5]
     #[test]
     fn new_token_is_for_an_address_whatever_the_port() {
         let home = client("192.0.2.1:4433", V2);
@@ -472,6 +474,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-8.1.4-1] [rfc9000-8.1.4-2]
     #[test]
     fn any_changed_bit_is_noticed() {
         let home = client("[2001:db8::1]:4433", V1);
@@ -506,6 +509,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-8.1.3-7]
     #[test]
     fn a_foreign_token_is_no_token() {
         let home = client("192.0.2.1:4433", V1);

@@ -318,6 +318,7 @@ mod tests {
         set.on_retire(VarInt::new(sequence).unwrap(), used)
     }
 
+    // [rfc9000-5.1.1-3] [rfc9000-19.15-2]
     #[test]
     fn as_many_as_the_peer_keeps() {
         let mut set = LocalCids::new(cid(0), GFP_KERNEL).unwrap();
@@ -331,6 +332,7 @@ mod tests {
         assert_eq!(nothing.wanted(), 0);
     }
 
+    // [rfc9000-5.1.1-1]
     #[test]
     fn frames_are_sent_until_acknowledged() {
         let mut set = set(3);
@@ -362,6 +364,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-5.1.1-2] [rfc9000-19.16-1] [rfc9000-19.16-2] [rfc9000-19.16-3]
     #[test]
     fn retirement_by_the_peer() {
         let mut set = set(3);
@@ -438,6 +441,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-19.15-5]
     #[test]
     fn an_old_frame_does_not_ask_to_retire_itself() {
         let mut set = set(4);

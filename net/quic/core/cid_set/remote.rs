@@ -513,6 +513,7 @@ mod tests {
         set.cids.iter().map(|entry| entry.sequence).collect()
     }
 
+    // [rfc9000-5.1.1-4] [rfc9000-19.15-4]
     #[test]
     fn more_than_the_limit() {
         let mut set = full();
@@ -536,6 +537,7 @@ mod tests {
         assert_eq!(set.active(), Some(&cid(1)));
     }
 
+    // [rfc9000-19.15-3]
     #[test]
     fn frames_that_break_a_rule() {
         let mut set = full();
@@ -553,6 +555,7 @@ mod tests {
         assert_eq!(held(&set), [0, 1, 2, 3], "nothing was changed");
     }
 
+    // [rfc9000-5.1.2-1] [rfc9000-19.15-7] [rfc9000-19.15-8]
     #[test]
     fn retirement_that_the_peer_asks_for() {
         let mut set = full();
@@ -591,6 +594,7 @@ mod tests {
         assert!(!set.activate(reserved), "it is gone");
     }
 
+    // [rfc9000-5.1.2-2]
     #[test]
     fn retirement_is_told_until_acknowledged() {
         let mut set = full();
@@ -620,6 +624,7 @@ mod tests {
         assert_eq!((held(&set), retired(&mut set)), (vec![1, 2, 3], vec![]));
     }
 
+    // [rfc9000-5.1.2-2]
     #[test]
     fn stuffing() {
         // CVE-2024-22189: each frame retires the one before, and no retirement is acknowledged.
@@ -669,6 +674,7 @@ mod tests {
         assert!(set.seen.ranges() <= MAX_GAPS + 1);
     }
 
+    // [rfc9000-9.5-1]
     #[test]
     fn paths_take_connection_ids_of_their_own() {
         let mut set = full();
@@ -690,6 +696,7 @@ mod tests {
         assert_eq!(retired(&mut set), [1, 0]);
     }
 
+    // [rfc9000-10.3.1-2]
     #[test]
     fn tokens_of_connection_ids_in_use() {
         let mut set = full();

@@ -126,6 +126,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    // [rfc9002-7.3.2-1] [rfc9002-7.3.2-2] [rfc9002-7.3.3-1]
     #[test]
     fn slow_start_until_loss_then_a_datagram_a_window() {
         let mut reno = NewReno::new(&config(1200));
@@ -140,6 +141,7 @@ mod tests {
         assert_eq!(reno.window(), 13_200);
     }
 
+    // [rfc9002-7.6.2-2]
     #[test]
     fn persistent_congestion_slow_starts_again() {
         let mut reno = NewReno::new(&config(1200));

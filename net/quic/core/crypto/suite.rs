@@ -121,6 +121,7 @@ mod tests {
         assert_eq!(CipherSuite::from_tls_cipher(55), None);
     }
 
+    // [rfc9001-6.6-3] [rfc9001-6.6-6]
     #[test]
     fn limits_of_rfc_9001_section_6_6() {
         assert_eq!(CipherSuite::Aes128Gcm.confidentiality_limit(), 8_388_608);

@@ -267,6 +267,7 @@ mod tests {
         0x30-0x31  DATAGRAM              __01
         0xaf       ACK_FREQUENCY         ___1";
 
+    // [rfc9000-12.4-3] [rfc9000-17.2.4-1] [rfc9000-19.21-2] [rfc9001-8.3-2]
     #[test]
     fn table_3() {
         let number =

@@ -102,6 +102,7 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(80);
 
+    // [rfc9002-6.1.2-1]
     #[test]
     fn the_recommended_thresholds() {
         let reordering = Reordering::new();

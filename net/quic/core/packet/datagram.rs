@@ -178,6 +178,7 @@ mod tests {
             .collect()
     }
 
+    // [rfc9000-12.2-1]
     #[test]
     fn coalesced_packets_come_one_by_one() {
         assert_eq!(
@@ -191,6 +192,7 @@ mod tests {
         assert_eq!(packets("", FixedBit::Required), []);
     }
 
+    // [rfc9000-12.2-4] [rfc9000-17.2-1] [rfc9000-17.3.1-1]
     #[test]
     fn a_discarded_packet_does_not_hide_the_next() {
         let greased = INITIAL.replacen("c0", "80", 1);

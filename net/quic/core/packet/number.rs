@@ -221,6 +221,7 @@ mod tests {
         PacketNumber::new(number).unwrap()
     }
 
+    // [rfc9000-17.1-1] [rfc9000-17.1-2]
     #[test]
     fn vectors_of_rfc_9000_appendix_a_2() {
         // An acknowledgment for packet 0xabe8b3 has been received.
@@ -243,6 +244,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-17.1-2]
     #[test]
     fn truncation_needs_more_than_twice_the_range() {
         for (unacked, len) in [

@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::crypto::rustcrypto::RustCrypto;
 
+    // [rfc9000-10.3-4]
     #[test]
     fn looks_like_a_short_header_and_ends_in_the_token() {
         let token = StatelessResetToken::new([0x77; 16]);
@@ -132,6 +133,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-10.3-2] [rfc9000-10.3.3-1]
     #[test]
     fn every_answer_is_shorter_so_no_loop_lasts() {
         for received in 0..2000 {
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(answer_len(1200), Some(64));
     }
 
+    // [rfc9000-10.3.2-1] [rfc9000-10.3.2-5]
     #[test]
     fn tokens_depend_on_key_and_connection_id() {
         let derive = |key: &[u8], cid| {

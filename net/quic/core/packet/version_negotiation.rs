@@ -100,6 +100,8 @@ mod tests {
     use crate::packet::{Datagram, FixedBit, InvariantHeader, Packet};
     use crate::testing::hex;
 
+    // [rfc9000-17.2.1-1] [rfc9000-17.2.1-2] [rfc9000-17.2.1-3] [rfc9000-17.2.1-4]
+    // [rfc9000-17.2.1-5]
     #[test]
     fn answers_with_the_connection_ids_turned() {
         // The client tries a reserved version with connection IDs that are too long for version 1.

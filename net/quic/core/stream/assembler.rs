@@ -392,6 +392,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-2.2-1]
     #[test]
     fn order_is_kept_and_data_can_be_read_in_pieces() {
         let mut fixture = Fixture::new();

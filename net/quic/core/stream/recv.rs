@@ -478,6 +478,7 @@ mod tests {
 
     const STATES: [RecvState; 5] = [Recv, SizeKnown, DataRecvd, DataRead, ResetRecvd];
 
+    // [rfc9000-4.4-1]
     #[test]
     fn transitions_of_rfc_9000_figure_3() {
         type Event = (&'static str, fn(&mut Fixture), [RecvState; 5]);
@@ -597,6 +598,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-4.1-2] [rfc9000-19.10-4]
     #[test]
     fn limit_of_the_stream() {
         let mut fixture = Fixture::new();

@@ -613,6 +613,7 @@ mod tests {
 
     const STATES: [SendState; 6] = [Ready, Send, DataSent, DataRecvd, ResetSent, ResetRecvd];
 
+    // [rfc9000-3.5-1]
     #[test]
     fn transitions_of_rfc_9000_figure_2() {
         type Event = (&'static str, fn(&mut Fixture), [SendState; 6]);
@@ -722,6 +723,7 @@ mod tests {
         assert_eq!(STATES.map(|state| state as u8), [0, 1, 2, 3, 4, 5]);
     }
 
+    // [rfc9000-3.3-1] [rfc9000-3.3-2] [rfc9000-4.5-2]
     #[test]
     fn nothing_is_sent_after_the_end() {
         for state in [DataSent, DataRecvd, ResetSent, ResetRecvd] {
@@ -777,6 +779,7 @@ mod tests {
         ));
     }
 
+    // [rfc9000-4.1-1] [rfc9000-19.10-3] [rfc9000-4.1-3]
     #[test]
     fn both_limits_hold_new_data_back_and_neither_a_retransmission() {
         let mut fixture = Fixture::new();
@@ -892,6 +895,7 @@ mod tests {
         ));
     }
 
+    // [rfc9000-13.3-1]
     #[test]
     fn reset_has_the_size_of_what_was_sent() {
         let mut fixture = Fixture::new();

@@ -674,6 +674,7 @@ mod tests {
     }
 
     proptest! {
+        // [rfc9000-2.2-2]
         #[test]
         fn agrees_with_a_byte_by_byte_model(
             steps in proptest::collection::vec((0..8_u8, 0..100_usize), 0..300),

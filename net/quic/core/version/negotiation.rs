@@ -193,6 +193,7 @@ mod tests {
     use crate::error::TransportErrorCode;
     use SupportedVersion::{V1, V2};
 
+    // [rfc9000-6.2-1] [rfc9000-6.2-3]
     #[test]
     fn client_answers_a_negotiation_packet() {
         let reserved = Version::reserved(0);

@@ -11,6 +11,7 @@ use crate::time::Duration;
 use crate::varint::VarInt;
 use kernel::alloc::flags::GFP_KERNEL;
 
+// [rfc9000-7.2-4] [rfc9000-7.2-5] [rfc9000-7.3-1] [rfc9001-4.1.2-1]
 #[test]
 fn a_handshake_takes_two_round_trips_to_be_confirmed() {
     let mut pair = Pair::new();
@@ -38,6 +39,7 @@ fn data_goes_both_ways() {
     assert!(pair.client.all_read(id).0 == answer);
 }
 
+// [rfc9000-12.3-4] [rfc9000-13.3-2] [rfc9001-4-1] [rfc9001-4.9-1]
 #[test]
 fn lost_data_is_sent_again() {
     for (seed, percent) in [(1, 50), (2, 30), (3, 30), (4, 10), (5, 3)] {
@@ -54,6 +56,7 @@ fn lost_data_is_sent_again() {
     }
 }
 
+// [rfc9000-10.2.2-1] [rfc9000-10.3-1] [rfc9000-10.2.3-1]
 #[test]
 fn close_reaches_the_peer() {
     let mut pair = Pair::new();
@@ -96,6 +99,7 @@ fn keep_alive_keeps_alive() {
     assert_eq!(pair.server().connection.state(), State::Open);
 }
 
+// [rfc9001-6.1-3] [rfc9001-6.2-1] [rfc9001-6.2-2] [rfc9001-6.3-2]
 #[test]
 fn keys_are_updated() {
     let mut pair = Pair::new();
@@ -138,6 +142,7 @@ fn datagrams_arrive() {
     }
 }
 
+// [rfc9000-8-1] [rfc9000-8.1-1] [rfc9000-8.1-2] [rfc9000-14.1-4]
 #[test]
 fn a_server_that_knows_no_address_sends_three_times_as_much() {
     let mut pair = Pair::new();
