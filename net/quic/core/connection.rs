@@ -650,7 +650,7 @@ impl<E: Environment> Connection<E> {
 
     /// Whether data can be sent.
     pub fn can_send_data(&self) -> bool {
-        self.keys.can_send(PacketType::OneRtt) || self.keys.can_send(PacketType::ZeroRtt)
+        self.can_send(PacketType::OneRtt) || self.can_send(PacketType::ZeroRtt)
     }
 
     /// The key phase bit of the packets that are sent.

@@ -504,6 +504,7 @@ impl<E: Environment> Connection<E> {
         let mut data = [0; 8];
         // RFC 9000 §8.2.1: The endpoint MUST use unpredictable data in every PATH_CHALLENGE frame.
         cx.env.random(&mut data);
+        let max_ack_delay = self.peer_max_ack_delay();
         let Some(path) = self.paths.get_mut(path) else {
             return;
         };
@@ -512,7 +513,7 @@ impl<E: Environment> Connection<E> {
         }
         if path.challenge_due() && (Frame::PathChallenge { data }).emit(writer).is_ok() {
             draft.eliciting = true;
-            path.on_challenge_sent(data, cx.now);
+            path.on_challenge_sent(data, cx.now, max_ack_delay);
         }
         self.set_path_timer();
     }

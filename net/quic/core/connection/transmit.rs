@@ -412,8 +412,13 @@ impl<E: Environment> Connection<E> {
     // highest currently available encryption level. Keys of 0-RTT are not used beside those of
     // 1-RTT.
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
-        self.keys.can_send(packet_type)
-            || (packet_type == PacketType::OneRtt && self.keys.unencrypted && self.complete)
+        match packet_type {
+            // RFC 9001 §5.6: A server MUST NOT use 0-RTT keys to protect packets. It has those to
+            // receive.
+            PacketType::ZeroRtt if self.role == Role::Server => false,
+            PacketType::OneRtt if self.keys.unencrypted && self.complete => true,
+            _ => self.keys.can_send(packet_type),
+        }
     }
 
     /// What packets of that type have to carry.
@@ -426,11 +431,7 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
-            PacketType::ZeroRtt => {
-                // A server has the keys to receive.
-                // RFC 9001 §5.6: A server MUST NOT use 0-RTT keys to protect packets.
-                self.role == Role::Client && self.has_application_data()
-            }
+            PacketType::ZeroRtt => self.has_application_data(),
             PacketType::OneRtt => {
                 space.probes > 0
                     || space.crypto.has_data()
