@@ -183,7 +183,7 @@ impl EcnValidator {
     /// Takes the feedback of an ACK frame and returns whether it reports new congestion.
     ///
     /// RFC 9000 §13.4.2.1: An endpoint MUST NOT fail ECN validation as a result of processing an
-    /// ACK frame that does not increase the largest acknowledged packet number […] so the caller
+    /// ACK frame that does not increase the largest acknowledged packet number … so the caller
     /// passes no such frame.
     pub fn on_ack(&mut self, feedback: &EcnFeedback) -> bool {
         if self.state == EcnState::Failed {

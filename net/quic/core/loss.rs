@@ -88,7 +88,7 @@ use skip::SkippedNumbers;
 const MAX_PTO_SHIFT: u8 = 8;
 const MAX_PTO: Duration = Duration::from_secs(60);
 
-/// RFC 9002 §6.2.4: MAY send up to two full-sized datagrams […] so that the loss of one does not
+/// RFC 9002 §6.2.4: MAY send up to two full-sized datagrams … so that the loss of one does not
 /// cost another PTO.
 const PTO_DATAGRAMS: u8 = 2;
 

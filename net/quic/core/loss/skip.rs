@@ -4,7 +4,7 @@
 //! has not received is caught.
 //!
 //! RFC 9000 §21.4: An endpoint MAY skip packet numbers when sending packets to detect this behavior
-//! […] optimistic acknowledgments. The distance is random and grows with the length of the flow: a
+//! … optimistic acknowledgments. The distance is random and grows with the length of the flow: a
 //! peer that acknowledges ahead is caught within a few windows, and a long flow loses one number in
 //! many thousands. Two numbers left out are never less than [`MIN_DISTANCE`] apart, which loss
 //! detection relies on.
