@@ -105,6 +105,9 @@ impl Receiver {
 
     /// Whether the packet was processed before, or is too old to know. Such a packet is dropped
     /// unseen.
+    // RFC 9000 §12.3: A receiver MUST discard a newly unprotected packet unless it is certain that
+    // it has not processed another packet with the same packet number from the same packet number
+    // space.
     #[inline]
     pub fn is_duplicate(&self, pn: PacketNumber) -> bool {
         self.largest.is_some_and(|largest| pn <= largest) && self.received.contains(pn)
@@ -122,6 +125,8 @@ impl Receiver {
         if !self.received.insert(pn, flags) {
             return;
         }
+        // RFC 9000 §13.4.1: Even if an endpoint does not set an ECT field in packets it sends, the
+        // endpoint MUST provide feedback about ECN markings it receives.
         self.ecn.add(ecn);
         if self.largest.is_none_or(|largest| pn > largest) {
             self.largest = Some(pn);
@@ -140,8 +145,9 @@ impl Receiver {
         self.unacked = self.unacked.saturating_add(1);
         let out_of_order = self.is_out_of_order(pn);
         self.largest_eliciting = self.largest_eliciting.max(Some(pn));
-        // RFC 9000 §13.2.1: packets marked with CE SHOULD be acknowledged immediately;
-        // draft-ietf-quic-ack-frequency §6.3: with a larger threshold the first of a row of them.
+        // RFC 9000 §13.2.1: packets marked with the ECN Congestion Experienced (CE) codepoint in
+        // the IP header SHOULD be acknowledged immediately; draft-ietf-quic-ack-frequency §6.3:
+        // with a larger threshold the first of a row of them.
         self.immediate |= out_of_order || newly_ce;
     }
 
@@ -219,6 +225,8 @@ impl Receiver {
         if self.unacked == 0 {
             return AckTiming::None;
         }
+        // RFC 9000 §13.2.1: ack-eliciting packets MUST be acknowledged at least once within the
+        // maximum delay an endpoint communicated using the max_ack_delay transport parameter.
         let deadline = self.unacked_since + self.max_ack_delay;
         if self.immediate || self.unacked > self.threshold || now >= deadline {
             return AckTiming::Now;
@@ -246,6 +254,8 @@ impl Receiver {
     pub fn ack_delay(&self, now: Instant, own_ack_delay_exponent: u8) -> VarInt {
         // RFC 9000 §13.2.5: from the receipt of the largest packet number to now, also if above
         // max_ack_delay.
+        // RFC 9000 §13.2.5: An endpoint MUST NOT include delays that it does not control when
+        // populating the ACK Delay field in an ACK frame.
         let micros = now.since(self.largest_time).as_micros();
         let field = micros.checked_shr(u32::from(own_ack_delay_exponent));
         VarInt::saturating(field.unwrap_or(0))
@@ -277,6 +287,8 @@ impl Receiver {
             return;
         };
         self.largest_acked = Some(largest);
+        // RFC 9000 §13.2.1: an endpoint MUST NOT send more than one such packet in response to
+        // receiving an ack-eliciting packet.
         self.unacked = 0;
         self.immediate = false;
         self.unanswered = self.unanswered.saturating_add(1);
@@ -292,8 +304,8 @@ impl Receiver {
         // A later packet carried everything that the followed one did.
         if let Some((_, largest)) = self.followed.filter(|followed| followed.0 <= pn) {
             // RFC 9000 §13.2.4: stop acknowledging packets less than or equal to the Largest
-            // Acknowledged of the sent frame, but RFC 9000 §13.2.3: SHOULD include the
-            // largest received packet number in every ACK frame.
+            // Acknowledged of the sent frame, but RFC 9000 §13.2.3: SHOULD include an ACK Range
+            // containing the largest received packet number in every ACK frame.
             self.received.forget_below(largest);
             self.followed = None;
         }
@@ -309,13 +321,15 @@ impl Receiver {
     /// Whether the next ACK frame should have company that elicits an acknowledgment: nothing of
     /// ours has been acknowledged for long, and the ranges pile up.
     ///
-    /// RFC 9000 §13.2.4: a receiver could send a PING occasionally; MUST NOT in all packets
-    /// (§13.2.1).
+    /// RFC 9000 §13.2.4: a receiver could send a PING occasionally; §13.2.1: an endpoint MUST NOT
+    /// send an ack-eliciting frame in all packets that would otherwise be non-ack-eliciting.
     pub const fn wants_ping(&self) -> bool {
         self.unanswered >= PING_INTERVAL && self.followed.is_none() && self.received.len() > 1
     }
 
     /// The largest packet number received, from which later ones are decoded.
+    // RFC 9000 §13.2.3: they MUST retain the largest packet number that has been successfully
+    // processed.
     pub const fn largest_received(&self) -> Option<PacketNumber> {
         self.largest
     }

@@ -141,6 +141,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    // [rfc9000-17.2-2] [rfc9000-17.2-4]
     #[test]
     fn holds_up_to_twenty_bytes() {
         let bytes = [7; 21];

@@ -160,6 +160,8 @@ pub struct CongestionEvent {
 }
 
 /// What the controllers have in common.
+// RFC 9002 §7: the chosen controller MUST conform to the congestion control guidelines specified in
+// Section 3.1 of [RFC8085].
 pub trait Controller {
     /// congestion_window, in bytes.
     fn window(&self) -> u64;

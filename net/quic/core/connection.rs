@@ -199,6 +199,8 @@ impl<E: Environment> Connection<E> {
         // value. This Destination Connection ID MUST be at least 8 bytes in length.
         let mut random = [0; ConnectionId::MIN_INITIAL_LEN];
         cx.env.random(&mut random);
+        // RFC 9000 §7.2: Until a packet is received from the server, the client MUST use the same
+        // Destination Connection ID value on all packets in this connection.
         let dcid = ConnectionId::new(&random).ok_or(AllocError)?;
         let mut connection = Self::new(cx, Role::Client, config, addresses, local_cid, dcid, dcid)?;
         connection.token.extend_from_slice(token, cx.flags)?;
@@ -232,9 +234,14 @@ impl<E: Environment> Connection<E> {
             accepted.dcid,
             accepted.scid,
         )?;
+        // RFC 9000 §7.2: A server MUST set the Destination Connection ID it uses for sending
+        // packets based on the first received Initial packet.
         connection.peer_cid = Some(accepted.scid);
         connection.original_dcid = accepted.original_dcid;
         let parameters = &mut connection.config.parameters;
+        // RFC 9000 §7.3: The values provided by a peer for these transport parameters MUST match
+        // the values that an endpoint used in the Destination and Source Connection ID fields of
+        // Initial packets that it sent.
         parameters.original_destination_connection_id = Some(accepted.original_dcid);
         if accepted.dcid != accepted.original_dcid {
             connection.retry_source = Some(accepted.dcid);
@@ -258,6 +265,7 @@ impl<E: Environment> Connection<E> {
         initial_dcid: ConnectionId,
         remote_cid: ConnectionId,
     ) -> Result<Self, AllocError> {
+        // [rfc9000-7.3-1]
         config.parameters.initial_source_connection_id = Some(local_cid);
         let mut keys = Keys::new();
         keys.set_initial(cx.env.crypto(), role, config.version, &initial_dcid)
@@ -445,6 +453,8 @@ impl<E: Environment> Connection<E> {
     // RFC 9002 §6.2.4: In addition to sending data in the packet number space for which the timer
     // expired, the sender SHOULD send ack-eliciting packets from other packet number spaces with
     // in-flight data, coalescing packets if possible.
+    // RFC 9002 §6.2.4: When a PTO timer expires, a sender MUST send at least one ack-eliciting
+    // packet in the packet number space as a probe.
     fn probe(&mut self, cx: &mut Context<'_, E>, space: PacketNumberSpace, datagrams: u8) {
         for other in [
             PacketNumberSpace::Initial,
@@ -640,7 +650,7 @@ impl<E: Environment> Connection<E> {
 
     /// Whether data can be sent.
     pub fn can_send_data(&self) -> bool {
-        self.keys.can_send(PacketType::OneRtt) || self.keys.can_send(PacketType::ZeroRtt)
+        self.can_send(PacketType::OneRtt) || self.can_send(PacketType::ZeroRtt)
     }
 
     /// The key phase bit of the packets that are sent.

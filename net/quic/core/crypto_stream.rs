@@ -234,6 +234,7 @@ mod tests {
             .collect()
     }
 
+    // [rfc9000-7.5-1] [rfc9000-7.5-2] [rfc9000-19.6-1]
     #[test]
     fn buffer_is_64_kib_ahead_of_the_reader() {
         let mut stream = Stream::new();
@@ -308,6 +309,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-17.2.5.3-1]
     #[test]
     fn a_retry_sends_all_of_it_again() {
         let mut stream = Stream::new();

@@ -144,6 +144,8 @@ impl EcnValidator {
     pub const fn codepoint(&self) -> EcnCodepoint {
         match self.state {
             EcnState::Testing | EcnState::Capable => EcnCodepoint::Ect0,
+            // RFC 9000 §13.4.2.2: If validation fails, then the endpoint MUST disable ECN. […] an
+            // endpoint MUST disable ECN if validation later fails.
             EcnState::Unknown | EcnState::Failed => EcnCodepoint::NotEct,
         }
     }
@@ -180,8 +182,9 @@ impl EcnValidator {
 
     /// Takes the feedback of an ACK frame and returns whether it reports new congestion.
     ///
-    /// RFC 9000 §13.4.2.1: MUST NOT fail validation because of a frame that does not increase the
-    /// largest acknowledged packet number, so the caller passes no such frame.
+    /// RFC 9000 §13.4.2.1: An endpoint MUST NOT fail ECN validation as a result of processing an
+    /// ACK frame that does not increase the largest acknowledged packet number … so the caller
+    /// passes no such frame.
     pub fn on_ack(&mut self, feedback: &EcnFeedback) -> bool {
         if self.state == EcnState::Failed {
             return false;
@@ -302,6 +305,7 @@ mod tests {
         assert_eq!(ecn.state(), EcnState::Failed);
     }
 
+    // [rfc9000-13.4.2.2-1] [rfc9000-13.4.2.2-2]
     #[test]
     fn wrong_counts_switch_it_off_at_any_time() {
         let wrong = [

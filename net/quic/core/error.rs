@@ -152,6 +152,7 @@ impl fmt::Display for TransportError {
 mod tests {
     use super::*;
 
+    // [rfc9001-4.8-1]
     #[test]
     fn alerts_map_both_ways() {
         let unexpected_message = TransportErrorCode::crypto(10);

@@ -96,8 +96,8 @@ impl ReceiveWindow {
 
     /// The application has consumed `consumed` bytes in total: returns whether the peer is to be
     /// told a new limit.
-    // RFC 9000 §4.1: A receiver MUST NOT wait for a STREAM_DATA_BLOCKED or DATA_BLOCKED frame
-    // before sending a MAX_STREAM_DATA or MAX_DATA frame. (§4.2)
+    // RFC 9000 §4.2: a receiver MUST NOT wait for a STREAM_DATA_BLOCKED or DATA_BLOCKED frame
+    // before sending a MAX_STREAM_DATA or MAX_DATA frame.
     pub(crate) fn on_consumed(&mut self, consumed: u64, tuning: &Tuning) -> bool {
         let ahead = self.limit.saturating_sub(consumed);
         if self.size.saturating_sub(ahead) < (self.size / GRANT_DIVISOR).max(1) {
@@ -173,6 +173,7 @@ impl SendWindow {
     /// The peer allows `limit` in total: returns whether that is more than before.
     // RFC 9000 §4.1: A sender MUST ignore any MAX_STREAM_DATA or MAX_DATA frames that do not
     // increase flow control limits.
+    // RFC 9000 §13.3: A receiver MUST accept packets containing an outdated frame.
     pub(crate) fn raise(&mut self, limit: u64) -> bool {
         let raised = limit > self.limit;
         self.limit = self.limit.max(limit);
@@ -211,6 +212,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-4.2-1]
     #[test]
     fn grants_in_quarters_and_the_frame_has_the_new_limit() {
         let mut window = ReceiveWindow::new(1000);

@@ -88,8 +88,8 @@ use skip::SkippedNumbers;
 const MAX_PTO_SHIFT: u8 = 8;
 const MAX_PTO: Duration = Duration::from_secs(60);
 
-/// RFC 9002 §6.2.4: MAY send up to two full-sized datagrams, so that the loss of one does not cost
-/// another PTO.
+/// RFC 9002 §6.2.4: MAY send up to two full-sized datagrams … so that the loss of one does not
+/// cost another PTO.
 const PTO_DATAGRAMS: u8 = 2;
 
 /// The paths of a connection.
@@ -322,6 +322,10 @@ impl<T: Copy + Default> Recovery<T> {
     ///
     /// `None` after the last: RFC 9000 §12.3, the connection MUST then be closed without sending a
     /// CONNECTION_CLOSE frame or any further packets.
+    // RFC 9000 §12.3: Subsequent packets sent in the same packet number space MUST increase the
+    // packet number by at least one. A QUIC endpoint MUST NOT reuse a packet number within the same
+    // packet number space in one connection. RFC 9000 §17.2.3: New packet numbers MUST be used for
+    // any new packets that are sent.
     #[inline]
     pub fn next_packet_number(
         &mut self,
@@ -367,6 +371,8 @@ impl<T: Copy + Default> Recovery<T> {
                 space.time_of_last_ack_eliciting = packet.time_sent;
                 space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.saturating_add(1);
             }
+            // RFC 9000 §9.4: Packets sent on the old path MUST NOT contribute to congestion control
+            // or RTT estimation for the new path.
             if let Some(path) = paths.path(packet.path()) {
                 path.on_packet_sent(&mut packet, flags);
             }
@@ -515,10 +521,13 @@ impl<T: Copy + Default> Recovery<T> {
         now: Instant,
         paths: &mut impl Paths,
     ) -> Option<Duration> {
+        // RFC 9002 §5.1: An RTT sample MUST NOT be generated on receiving an ACK frame that does
+        // not newly acknowledge at least one ack-eliciting packet.
         let latest = now.since(newly.largest_sent.filter(|_| newly.ack_eliciting)?);
         let path = paths.path(newly.largest_path)?;
-        // RFC 9002 §5.3: MAY ignore the acknowledgment delay for Initial packets; MUST use the
-        // lesser of it and the peer's max_ack_delay after the handshake is confirmed.
+        // RFC 9002 §5.3: MAY ignore the acknowledgment delay for Initial packets […] MUST use the
+        // lesser of the acknowledgment delay and the peer's max_ack_delay after the handshake is
+        // confirmed.
         let ack_delay = if space == PacketNumberSpace::Initial {
             Duration::ZERO
         } else {
@@ -538,8 +547,8 @@ impl<T: Copy + Default> Recovery<T> {
         now: Instant,
         paths: &mut impl Paths,
     ) {
-        // RFC 9000 §13.4.2.1: MUST NOT fail validation as a result of a frame that does not
-        // increase the largest acknowledged packet number.
+        // RFC 9000 §13.4.2.1: An endpoint MUST NOT fail ECN validation as a result of processing an
+        // ACK frame that does not increase the largest acknowledged packet number.
         if !newly.raised {
             return;
         }
@@ -570,6 +579,8 @@ impl<T: Copy + Default> Recovery<T> {
     }
 
     /// DetectAndRemoveLostPackets(), §A.10, OnPacketsLost(), §B.8.
+    // RFC 9002 §7.4: Endpoints MUST NOT ignore the loss of packets that were sent after the
+    // earliest acknowledged packet in a given packet number space.
     fn detect_and_remove_lost_packets(
         &mut self,
         space: PacketNumberSpace,
@@ -656,8 +667,8 @@ impl<T: Copy + Default> Recovery<T> {
         if let Some((loss_time, _)) = self.loss_time_and_space() {
             return Some(loss_time);
         }
-        // RFC 9002 §6.2.2.1: the server's PTO timer MUST NOT be armed if no additional data can be
-        // sent.
+        // RFC 9002 §6.2.2.1: If no additional data can be sent, the server's PTO timer MUST NOT be
+        // armed until datagrams have been received from the client.
         if self.amplification_limited {
             return None;
         }
@@ -693,8 +704,9 @@ impl<T: Copy + Default> Recovery<T> {
             self.timer = None;
             return Timeout::Early;
         };
-        // RFC 9002 §6.2.1: when a PTO timer expires, the backoff MUST be increased; §6.2: it MUST
-        // NOT cause packets to be marked as lost.
+        // RFC 9002 §6.2.1: When a PTO timer expires, the PTO backoff MUST be increased; §6.2: A PTO
+        // timer expiration event does not indicate packet loss and MUST NOT cause prior
+        // unacknowledged packets to be marked as lost.
         self.pto_count = self.pto_count.saturating_add(1);
         self.set_loss_detection_timer(now, paths);
         Timeout::Probe {
@@ -718,10 +730,13 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
     ) -> Option<(Instant, PacketNumberSpace)> {
         let base = paths.path(self.active_path)?.rtt.pto_base();
+        // RFC 9002 §6.2.1: When ack-eliciting packets in multiple packet number spaces are in
+        // flight, the timer MUST be set to the earlier value of the Initial and Handshake packet
+        // number spaces.
         let armed = PacketNumberSpace::ALL
             .into_iter()
-            // RFC 9002 §6.2.1: MUST NOT set the PTO timer for the Application Data space until the
-            // handshake is confirmed.
+            // RFC 9002 §6.2.1: An endpoint MUST NOT set its PTO timer for the Application Data
+            // packet number space until the handshake is confirmed.
             .filter(|space| {
                 *space != PacketNumberSpace::ApplicationData || self.handshake_confirmed
             })
@@ -741,9 +756,15 @@ impl<T: Copy + Default> Recovery<T> {
         if armed.is_some() || self.peer_completed_address_validation() {
             return armed;
         }
-        // RFC 9002 §6.2.2.1: the client MUST set the PTO timer even if there are no packets in
-        // flight, since the server may be blocked by its anti-amplification limit. 0-RTT
-        // packets in flight unblock it no more than none.
+        // RFC 9002 §6.2.2.1: the client MUST set the PTO timer if the client has not received an
+        // acknowledgment for any of its Handshake packets and the handshake is not confirmed […]
+        // even if there are no packets in flight: the server may be blocked by its
+        // anti-amplification limit. 0-RTT packets in flight unblock it no more than none.
+        // RFC 9000 §8.1: To prevent this deadlock, clients MUST send a packet on a Probe Timeout
+        // […] the client MUST send an Initial packet in a UDP datagram that contains at least 1200
+        // bytes if it does not have Handshake keys, and otherwise send a Handshake packet. RFC 9002
+        // §6.2.2.1: When the PTO fires, the client MUST send a Handshake packet if it has Handshake
+        // keys.
         let space = if self.has_handshake_keys {
             PacketNumberSpace::Handshake
         } else {
@@ -775,6 +796,9 @@ impl<T: Copy + Default> Recovery<T> {
     }
 
     /// OnPacketNumberSpaceDiscarded(), §A.11, when the keys of Initial or Handshake are discarded.
+    // RFC 9002 §6.2.2: When Initial or Handshake keys are discarded, the PTO and loss detection
+    // timers MUST be reset. RFC 9002 §6.4: The sender MUST discard all recovery state associated
+    // with those packets and MUST remove them from the count of bytes in flight.
     pub fn on_space_discarded(
         &mut self,
         space: PacketNumberSpace,
@@ -790,6 +814,9 @@ impl<T: Copy + Default> Recovery<T> {
     /// RFC 9002 §6.3: a Retry resets loss recovery. Everything outstanding is reported as lost, to
     /// be sent again, without any sign of congestion. The connection replaces the path by a new
     /// one; packet numbers go on (RFC 9000 §17.2.5.3).
+    // RFC 9000 §17.2.5.3: A client MUST use the same cryptographic handshake message it included in
+    // this packet. […] A client MUST NOT reset the packet number for any packet number space after
+    // processing a Retry packet.
     pub fn on_retry(&mut self, now: Instant, paths: &mut impl Paths, fates: &mut impl Fates<T>) {
         for space in PacketNumberSpace::ALL {
             self.discard(space, paths, |pn, packet| {

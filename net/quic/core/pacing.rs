@@ -53,6 +53,7 @@ pub enum Allowance {
 }
 
 /// The pacer of a path.
+// RFC 9002 §7.7: Senders MUST either use pacing or limit such bursts.
 #[derive(Clone, Debug)]
 pub struct Pacer {
     released: Instant,
@@ -179,6 +180,7 @@ mod tests {
         (bytes, batches)
     }
 
+    // [rfc9002-7.7-1]
     #[test]
     fn the_rate_is_met_at_any_speed_in_spite_of_a_late_timer() {
         for speed in [

@@ -167,7 +167,8 @@ impl Pmtud {
         Some(size)
     }
 
-    /// A probe was lost. RFC 9000 §14.4: that SHOULD NOT trigger a congestion control reaction.
+    /// A probe was lost. RFC 9000 §14.4: not a reliable indication of congestion and SHOULD NOT
+    /// trigger a congestion control reaction.
     pub fn on_probe_lost(&mut self, size: u16, now: Instant) {
         if self.state != State::Probing(size) {
             return;
@@ -212,9 +213,9 @@ impl Pmtud {
     /// validated it by the quoted packet: addresses, ports and connection ID (RFC 9000
     /// §14.2.1). Returns the new maximum datagram size.
     pub fn on_packet_too_big(&mut self, size: u16, now: Instant) -> Option<u16> {
-        // RFC 9000 §14.2.1: MUST ignore an ICMP message that claims that the PMTU has decreased
-        // below the smallest allowed size, MUST NOT increase the PMTU based on ICMP
-        // messages.
+        // RFC 9000 §14.2.1: An endpoint MUST ignore an ICMP message that claims the PMTU has
+        // decreased below QUIC's smallest allowed maximum datagram size […] An endpoint MUST NOT
+        // increase the PMTU based on ICMP messages.
         if size < BASE || size >= self.limit {
             return None;
         }
@@ -337,6 +338,7 @@ mod tests {
         assert_eq!(mtu.probe(at(1)), None);
     }
 
+    // [rfc9000-14.2.1-1] [rfc9000-14.2.1-3]
     #[test]
     fn too_big_lowers_but_neither_raises_nor_goes_below_the_minimum() {
         let mut mtu = Pmtud::new(1472, true);

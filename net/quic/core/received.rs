@@ -72,6 +72,8 @@ impl ReceivedPackets {
     }
 
     /// Whether `pn` was inserted, or is too old to know.
+    // RFC 9000 §13.2.3: A receiver MUST retain an ACK Range unless it can ensure that it will not
+    // subsequently accept packets with numbers in that range.
     pub fn contains(&self, pn: PacketNumber) -> bool {
         if pn.get() < self.floor {
             return true;
@@ -349,6 +351,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-13.2.3-1]
     #[test]
     fn the_oldest_range_goes_at_the_limit() {
         let mut set = set((0..=MAX_RANGES as u64).map(|n| n * 2));
@@ -418,6 +421,7 @@ mod tests {
     }
 
     proptest! {
+        // [rfc9000-12.3-4]
         #[test]
         fn agrees_with_a_set_of_numbers(steps in proptest::collection::vec(step(), 0..400), failing in 0_u64..12) {
             let (mut set, mut model, mut floor) = (ReceivedPackets::new(), BTreeSet::new(), 0);

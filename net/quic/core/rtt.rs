@@ -56,11 +56,14 @@ impl RttEstimator {
             return;
         }
         // RFC 9002 §5.2: min_rtt ignores the acknowledgment delay.
+        // RFC 9002 §5.2: min_rtt MUST be set to the lesser of min_rtt and latest_rtt (Section 5.1)
+        // on all other samples.
         self.min = self.min.min(latest);
         // RFC 9002 §5.3: after the handshake is confirmed, the lesser of the delay and the peer's
         // max_ack_delay.
         let ack_delay = max_ack_delay.map_or(ack_delay, |limit| ack_delay.min(limit));
-        // RFC 9002 §5.3: MUST NOT subtract the delay if the result is smaller than min_rtt.
+        // RFC 9002 §5.3: MUST NOT subtract the acknowledgment delay from the RTT sample if the
+        // resulting value is smaller than the min_rtt.
         let adjusted = if latest >= self.min + ack_delay {
             latest - ack_delay
         } else {
@@ -116,6 +119,8 @@ impl RttEstimator {
     }
 
     /// RFC 9002 §6.2.1: the PTO period without the acknowledgment delay and the backoff.
+    // RFC 9002 §6.2.1: The PTO period MUST be at least kGranularity to avoid the timer expiring
+    // immediately.
     pub fn pto_base(&self) -> Duration {
         self.smoothed + self.rttvar.times(4).max(GRANULARITY)
     }
@@ -162,6 +167,7 @@ mod tests {
         assert_eq!(rtt.first_sample(), None);
     }
 
+    // [rfc9002-5.2-1]
     #[test]
     fn the_first_sample_starts_afresh_and_ignores_the_delay() {
         let rtt = sampled(&[(100, 20)], None);
@@ -181,6 +187,7 @@ mod tests {
         assert_eq!(rtt.min(), ms(100));
     }
 
+    // [rfc9002-5.3-2]
     #[test]
     fn the_delay_is_subtracted_if_plausible() {
         assert_eq!(sampled(&[(100, 0), (180, 80)], None).smoothed(), ms(100));
@@ -188,6 +195,7 @@ mod tests {
         assert_eq!(sampled(&[(100, 0), (180, 81)], None).smoothed(), ms(110));
     }
 
+    // [rfc9002-5.3-1]
     #[test]
     fn the_promise_limits_the_delay_after_confirmation() {
         assert_eq!(
@@ -196,6 +204,7 @@ mod tests {
         );
     }
 
+    // [rfc9002-5.2-2]
     #[test]
     fn min_rtt_only_falls_until_persistent_congestion() {
         let mut rtt = sampled(&[(100, 0), (80, 0), (200, 0)], None);
@@ -204,6 +213,7 @@ mod tests {
         assert_eq!(rtt.min(), ms(200));
     }
 
+    // [rfc9002-6.2.1-1]
     #[test]
     fn the_variation_counts_at_least_the_granularity() {
         let mut rtt = RttEstimator::new(Duration::ZERO);

@@ -51,6 +51,7 @@ pub struct TokenKey<K> {
 }
 
 /// How long tokens are good after they were issued.
+// RFC 9000 §8.1.4: servers MUST ensure that replay of tokens is prevented or limited.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub struct Lifetimes {
     /// From Retry packets.
@@ -177,6 +178,13 @@ impl<K: PacketKey> TokenKey<K> {
     /// negotiated one.
     ///
     /// `nonce` as in [`Self::seal_retry`].
+    // RFC 9000 §8.1.3: A token issued with NEW_TOKEN MUST NOT include information that would allow
+    // values to be linked by an observer to the connection on which it was issued. The nonce is all
+    // that is not encrypted.
+    // RFC 9000 §8.1.3: A server MUST ensure that every NEW_TOKEN frame it sends is unique across
+    // all clients. RFC 9000 §8.1.4: Tokens sent in NEW_TOKEN frames MUST include information that
+    // allows the server to verify that the client IP address has not changed from when the token
+    // was issued.
     pub fn seal_new_token(
         &mut self,
         writer: &mut Writer<'_>,
@@ -195,6 +203,9 @@ impl<K: PacketKey> TokenKey<K> {
     /// What `token` proves in an Initial packet that `client` sent to `destination`.
     ///
     /// An error is not the fault of the client.
+    // RFC 9000 §8.1.3: When a server receives an Initial packet with an address validation token,
+    // it MUST attempt to validate the token. RFC 9000 §8.1.4: If the client IP address has changed,
+    // the server MUST adhere to the anti-amplification limit.
     pub fn open(
         &mut self,
         token: &[u8],
@@ -259,6 +270,8 @@ impl<K: PacketKey> TokenKey<K> {
         })
     }
 
+    // RFC 9000 §8.1.4: An address validation token MUST be difficult to guess […] the token MUST be
+    // covered by integrity protection against modification or falsification by clients.
     fn seal(
         &mut self,
         writer: &mut Writer<'_>,
@@ -373,6 +386,7 @@ mod tests {
         writer.written().to_vec()
     }
 
+    // [rfc9000-8.1.1-1]
     #[test]
     fn retry_token_is_for_one_client_on_its_way() {
         let home = client("192.0.2.1:4433", V1);
@@ -431,6 +445,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-8.1.1-1] [rfc9000-8.1.3-7] [rfc9000-8.1.4-3] [rfc9000-8.1.4-4] [rfc9000-8.1.4-5]
     #[test]
     fn new_token_is_for_an_address_whatever_the_port() {
         let home = client("192.0.2.1:4433", V2);
@@ -459,6 +474,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-8.1.4-1] [rfc9000-8.1.4-2]
     #[test]
     fn any_changed_bit_is_noticed() {
         let home = client("[2001:db8::1]:4433", V1);
@@ -493,6 +509,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-8.1.3-7]
     #[test]
     fn a_foreign_token_is_no_token() {
         let home = client("192.0.2.1:4433", V1);

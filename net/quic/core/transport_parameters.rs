@@ -94,6 +94,7 @@ const DEFAULT_ACK_DELAY_EXPONENT: u8 = 3;
 /// max_ack_delay without the parameter, in milliseconds.
 const DEFAULT_MAX_ACK_DELAY: u16 = 25;
 /// active_connection_id_limit without the parameter, and the least value with it.
+// RFC 9000 §18.2: The value of the active_connection_id_limit parameter MUST be at least 2.
 const MIN_ACTIVE_CONNECTION_ID_LIMIT: VarInt = VarInt::from_u32(2);
 
 /// Transport Parameter IDs.
@@ -218,6 +219,8 @@ impl TransportParameters {
     // original_destination_connection_id, preferred_address, retry_source_connection_id, and
     // stateless_reset_token. draft-ietf-quic-ack-frequency §3: Endpoints MUST NOT remember the
     // value of the min_ack_delay transport parameter.
+    // RFC 9000 §7.4.1: A client that attempts to send 0-RTT data MUST remember all other transport
+    // parameters used by the server that it is able to process.
     pub fn remembered(&self) -> Self {
         Self {
             ack_delay_exponent: DEFAULT_ACK_DELAY_EXPONENT,

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 /// How many bytes a server may send for each that came from an address that is not validated.
-// RFC 9000 §8: Until it has validated the client's address, an endpoint MUST limit the amount of
-// data it sends to that address to three times the amount of data received from that address.
+// RFC 9000 §8: an endpoint MUST limit the amount of data it sends to the unvalidated address to
+// three times the amount of data received from that address.
 const LIMIT: u64 = 3;
 
 /// What a server sends to addresses that it has not validated.

@@ -64,6 +64,8 @@ fn random_mixtures_ours() {
     random_mixtures(Ours, Ours, 200);
 }
 
+// [rfc9000-7.2-2] [rfc9000-7.3-1] [rfc9000-8.1-3] [rfc9000-8.1.2-1] [rfc9000-14.1-1]
+// [rfc9000-17.2.5.1-3]
 #[test]
 fn random_mixtures_of_a_client() {
     random_mixtures(Ours, Quinn, 100);
@@ -91,6 +93,7 @@ fn beside_a_cubic_flow_the_share_is_fair() {
     assert!(jain >= 0.95, "{ours} {tcp} {jain}");
 }
 
+// [rfc9000-8.2.2-1] [rfc9000-9-4] [rfc9000-9.3-1] [rfc9000-9.3-2] [rfc9000-19.17-1]
 #[test]
 fn every_named_scenario() {
     for pairing in PAIRINGS {

@@ -27,6 +27,7 @@ impl Receiver {
     }
 }
 
+// [rfc9000-13.2.1-1] [rfc9000-13.2.1-2] [rfc9000-13.2.1-3]
 #[test]
 fn every_second_packet_or_after_the_delay() {
     let mut received = receiver();
@@ -39,6 +40,7 @@ fn every_second_packet_or_after_the_delay() {
     assert_eq!(received.eliciting(2, at(3)), AckTiming::At(at(28)));
 }
 
+// [rfc9000-13.2.1-3] [rfc9000-13.4.1-1]
 #[test]
 fn a_batch_is_acknowledged_once() {
     let mut received = receiver();
@@ -51,6 +53,7 @@ fn a_batch_is_acknowledged_once() {
     assert_eq!(received.ecn_counts(), Some(ecn_counts(64, 0, 0)));
 }
 
+// [rfc9000-13.2.1-2]
 #[test]
 fn handshake_packets_are_acknowledged_at_once() {
     for space in [PacketNumberSpace::Initial, PacketNumberSpace::Handshake] {
@@ -59,6 +62,7 @@ fn handshake_packets_are_acknowledged_at_once() {
     }
 }
 
+// [rfc9000-13.2.1-4] [rfc9000-13.4.1-1]
 #[test]
 fn packets_that_elicit_nothing_are_acknowledged_with_others() {
     let mut received = receiver();
@@ -228,6 +232,7 @@ fn immediate_ack() {
     assert_eq!(received.eliciting(0, at(1)), AckTiming::Now);
 }
 
+// [rfc9000-12.3-4] [rfc9000-13.2.3-1]
 #[test]
 fn ranges_are_forgotten_when_the_peer_has_our_ack() {
     let mut received = receiver();
@@ -278,6 +283,7 @@ fn a_lost_ack_is_not_followed() {
     );
 }
 
+// [rfc9000-13.2.1-5]
 #[test]
 fn a_ping_now_and_then_for_whoever_only_acknowledges() {
     let mut received = receiver();
@@ -294,6 +300,7 @@ fn a_ping_now_and_then_for_whoever_only_acknowledges() {
     assert_eq!(received.ranges().len(), 1);
 }
 
+// [rfc9000-13.2.5-1]
 #[test]
 fn the_delay_is_written_in_our_unit_and_read_in_the_peers() {
     let mut received = receiver();

@@ -64,11 +64,13 @@ impl LocalCids {
     /// How many connection IDs to issue now.
     // RFC 9000 §5.1.1: An endpoint SHOULD ensure that its peer has a sufficient number of available
     // and unused connection IDs. An endpoint MUST NOT provide more connection IDs than the peer's
-    // limit; [it] MAY send connection IDs that temporarily exceed a peer's limit if the
+    // limit. An endpoint MAY send connection IDs that temporarily exceed a peer's limit if the
     // NEW_CONNECTION_ID frame also requires the retirement of any excess.
     pub fn wanted(&self) -> usize {
         // RFC 9000 §5.1.1: An endpoint that selects a zero-length connection ID during the
         // handshake cannot issue a new connection ID.
+        // RFC 9000 §19.15: An endpoint MUST NOT send this frame if it currently requires that its
+        // peer send packets with a zero-length Destination Connection ID.
         if self.is_zero_length() || u64::from(self.next) >= SEQUENCES - 1 {
             return 0;
         }
@@ -117,6 +119,9 @@ impl LocalCids {
     }
 
     /// The sequence number of `cid`, if it was issued and not retired.
+    // RFC 9000 §5.1.1: When an endpoint issues a connection ID, it MUST accept packets that carry
+    // this connection ID for the duration of the connection or until its peer invalidates the
+    // connection ID via a RETIRE_CONNECTION_ID frame.
     pub fn find(&self, cid: &ConnectionId) -> Option<u32> {
         self.cids
             .iter()
@@ -220,8 +225,9 @@ impl LocalCids {
         if sequence >= self.next || entry.is_some_and(|entry| entry.announced == Announced::No) {
             return violation("retires a connection ID that was not issued");
         }
-        // RFC 9000 §19.16: The sequence number MUST NOT refer to the Destination Connection ID
-        // field of the packet in which the frame is contained.
+        // RFC 9000 §19.16: The sequence number specified in a RETIRE_CONNECTION_ID frame MUST NOT
+        // refer to the Destination Connection ID field of the packet in which the frame is
+        // contained.
         if sequence == used {
             return violation("retires the connection ID it was sent to");
         }
@@ -312,6 +318,7 @@ mod tests {
         set.on_retire(VarInt::new(sequence).unwrap(), used)
     }
 
+    // [rfc9000-5.1.1-3] [rfc9000-19.15-2]
     #[test]
     fn as_many_as_the_peer_keeps() {
         let mut set = LocalCids::new(cid(0), GFP_KERNEL).unwrap();
@@ -325,6 +332,7 @@ mod tests {
         assert_eq!(nothing.wanted(), 0);
     }
 
+    // [rfc9000-5.1.1-1]
     #[test]
     fn frames_are_sent_until_acknowledged() {
         let mut set = set(3);
@@ -356,6 +364,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-5.1.1-2] [rfc9000-19.16-1] [rfc9000-19.16-2] [rfc9000-19.16-3]
     #[test]
     fn retirement_by_the_peer() {
         let mut set = set(3);
@@ -432,6 +441,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-19.15-5]
     #[test]
     fn an_old_frame_does_not_ask_to_retire_itself() {
         let mut set = set(4);

@@ -175,8 +175,8 @@ impl RemoteCids {
         let bound = frame.retire_prior_to.get().max(self.retire_prior_to);
         // RFC 9000 §19.15: Receipt of the same frame multiple times MUST NOT be treated as a
         // connection error. If it repeats a connection ID with a different token or sequence
-        // number, or a sequence number is used for different connection IDs, the endpoint MAY treat
-        // that as a connection error of type PROTOCOL_VIOLATION.
+        // number, or a sequence number is used for different connection IDs […] the endpoint MAY
+        // treat that receipt as a connection error of type PROTOCOL_VIOLATION.
         let clash =
             self.cids.iter().any(
                 |entry| match (entry.sequence == sequence, entry.cid == cid) {
@@ -195,7 +195,7 @@ impl RemoteCids {
         let retired = partition_point(&self.cids, |entry| entry.sequence < bound);
         // RFC 9000 §19.15: An endpoint that receives a NEW_CONNECTION_ID frame with a sequence
         // number smaller than the Retire Prior To field of a previously received NEW_CONNECTION_ID
-        // frame MUST send a corresponding RETIRE_CONNECTION_ID frame, unless it has already done
+        // frame MUST send a corresponding RETIRE_CONNECTION_ID frame […] unless it has already done
         // so.
         let (kept, retired) = match (is_new, sequence < bound) {
             (true, true) => (false, retired.saturating_add(1)),
@@ -230,7 +230,8 @@ impl RemoteCids {
         let _ = self.seen.insert(sequence..sequence.saturating_add(1));
         // RFC 9000 §5.1.2: the peer MUST stop using the corresponding connection IDs and retire
         // them with RETIRE_CONNECTION_ID frames before adding the newly provided connection ID to
-        // the set of active connection IDs.
+        // the set of active connection IDs. No packet is sent to them from here on:
+        // [rfc9000-19.16-2].
         let displaced = self.retire_below(bound);
         if kept {
             let at = partition_point(&self.cids, |entry| entry.sequence < sequence);
@@ -292,8 +293,9 @@ impl RemoteCids {
     }
 
     /// A connection ID that was never used, for a path that is being tried: its sequence number.
-    // RFC 9000 §9.5: An endpoint MUST NOT use the same connection ID when sending from more than
-    // one local address, or to more than one destination address.
+    // RFC 9000 §9.5: An endpoint MUST NOT reuse a connection ID when sending from more than one
+    // local address […] Similarly, an endpoint MUST NOT reuse a connection ID when sending to more
+    // than one destination address.
     pub fn reserve_unused(&mut self) -> Option<u64> {
         let entry = self
             .cids
@@ -511,6 +513,7 @@ mod tests {
         set.cids.iter().map(|entry| entry.sequence).collect()
     }
 
+    // [rfc9000-5.1.1-4] [rfc9000-19.15-4]
     #[test]
     fn more_than_the_limit() {
         let mut set = full();
@@ -534,6 +537,7 @@ mod tests {
         assert_eq!(set.active(), Some(&cid(1)));
     }
 
+    // [rfc9000-19.15-3]
     #[test]
     fn frames_that_break_a_rule() {
         let mut set = full();
@@ -551,6 +555,7 @@ mod tests {
         assert_eq!(held(&set), [0, 1, 2, 3], "nothing was changed");
     }
 
+    // [rfc9000-5.1.2-1] [rfc9000-19.15-7] [rfc9000-19.15-8]
     #[test]
     fn retirement_that_the_peer_asks_for() {
         let mut set = full();
@@ -589,6 +594,7 @@ mod tests {
         assert!(!set.activate(reserved), "it is gone");
     }
 
+    // [rfc9000-5.1.2-2]
     #[test]
     fn retirement_is_told_until_acknowledged() {
         let mut set = full();
@@ -618,6 +624,7 @@ mod tests {
         assert_eq!((held(&set), retired(&mut set)), (vec![1, 2, 3], vec![]));
     }
 
+    // [rfc9000-5.1.2-2]
     #[test]
     fn stuffing() {
         // CVE-2024-22189: each frame retires the one before, and no retirement is acknowledged.
@@ -667,6 +674,7 @@ mod tests {
         assert!(set.seen.ranges() <= MAX_GAPS + 1);
     }
 
+    // [rfc9000-9.5-1]
     #[test]
     fn paths_take_connection_ids_of_their_own() {
         let mut set = full();
@@ -688,6 +696,7 @@ mod tests {
         assert_eq!(retired(&mut set), [1, 0]);
     }
 
+    // [rfc9000-10.3.1-2]
     #[test]
     fn tokens_of_connection_ids_in_use() {
         let mut set = full();

@@ -503,9 +503,9 @@ impl Controller for Bbr {
 
     fn on_persistent_congestion(&mut self) {
         self.save_state_upon_loss();
-        // RFC 9002 §7.6.2: MUST be reduced to kMinimumWindow, where the draft has room for one
-        // packet. It grows again by what is acknowledged, so the window before is not
-        // restored.
+        // RFC 9002 §7.6.2: the sender's congestion window MUST be reduced to the minimum congestion
+        // window. The draft has room for one packet there. It grows again by what is acknowledged,
+        // so the window before is not restored.
         self.window = minimum_window(self.max_datagram_size);
         self.prior_window = 0;
         self.in_recovery = false;

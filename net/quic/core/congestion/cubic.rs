@@ -261,8 +261,9 @@ impl Controller for Cubic {
     }
 
     fn on_persistent_congestion(&mut self) {
-        // RFC 9002 §7.6.2: MUST be reduced to kMinimumWindow. RFC 9438 §4.8: ssthresh stays as the
-        // loss set it; K and W_max start anew with the next congestion avoidance stage.
+        // RFC 9002 §7.6.2: the sender's congestion window MUST be reduced to the minimum congestion
+        // window. RFC 9438 §4.8: ssthresh stays as the loss set it; K and W_max start anew with the
+        // next congestion avoidance stage.
         self.window = minimum_window(self.max_datagram_size);
         self.curve.w_max = 0;
         self.curve.epoch = None;

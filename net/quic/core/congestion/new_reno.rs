@@ -60,14 +60,18 @@ impl Controller for NewReno {
             window: self.window,
             ssthresh: self.ssthresh,
         });
-        // RFC 9002 §7.3.2: ssthresh MUST be set to half the window; the window is reduced at once.
+        // RFC 9002 §7.3.2: a sender MUST set the slow start threshold to half the value of the
+        // congestion window when loss is detected. The window is reduced at once.
         self.ssthresh = self.window / 2;
+        // RFC 9002 §7.3.2: The congestion window MUST be set to the reduced value of the slow start
+        // threshold before exiting the recovery period.
         self.window = self.ssthresh.max(minimum_window(self.max_datagram_size));
         self.acked = 0;
     }
 
     fn on_ack(&mut self, acked: &Acked) {
-        // RFC 9002 §7.8: SHOULD NOT be increased when the window is underutilized.
+        // RFC 9002 §7.8: When this occurs, the congestion window SHOULD NOT be increased in either
+        // slow start or congestion avoidance.
         if !acked.cwnd_limited {
             return;
         }
@@ -79,8 +83,8 @@ impl Controller for NewReno {
                 .min(self.max_window);
             return;
         }
-        // RFC 9002 §7.3.3: MUST limit the increase to at most one maximum datagram size for each
-        // window acknowledged.
+        // RFC 9002 §7.3.3: MUST limit the increase to the congestion window to at most one maximum
+        // datagram size for each congestion window that is acknowledged.
         self.acked = self.acked.saturating_add(acked.bytes_outside_recovery);
         if self.acked >= self.window {
             self.acked = self.acked.saturating_sub(self.window);
@@ -90,7 +94,8 @@ impl Controller for NewReno {
     }
 
     fn on_persistent_congestion(&mut self) {
-        // RFC 9002 §7.6.2: MUST be reduced to kMinimumWindow.
+        // RFC 9002 §7.6.2: the sender's congestion window MUST be reduced to the minimum congestion
+        // window.
         self.window = minimum_window(self.max_datagram_size);
         self.acked = 0;
         self.undo = None;
@@ -104,8 +109,9 @@ impl Controller for NewReno {
     }
 
     fn on_mtu_update(&mut self, max_datagram_size: u16) {
-        // RFC 9002 §7.2: if the size changes, the initial window SHOULD be recalculated. A window
-        // that has not left it follows; every other only keeps its minimum.
+        // RFC 9002 §7.2: If the maximum datagram size changes during the connection, the initial
+        // congestion window SHOULD be recalculated with the new size. A window that has not left it
+        // follows; every other only keeps its minimum.
         if self.window == initial_window(self.max_datagram_size) && self.ssthresh == u64::MAX {
             self.window = initial_window(max_datagram_size).min(self.max_window);
         }
@@ -120,6 +126,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    // [rfc9002-7.3.2-1] [rfc9002-7.3.2-2] [rfc9002-7.3.3-1]
     #[test]
     fn slow_start_until_loss_then_a_datagram_a_window() {
         let mut reno = NewReno::new(&config(1200));
@@ -134,6 +141,7 @@ mod tests {
         assert_eq!(reno.window(), 13_200);
     }
 
+    // [rfc9002-7.6.2-2]
     #[test]
     fn persistent_congestion_slow_starts_again() {
         let mut reno = NewReno::new(&config(1200));

@@ -91,6 +91,7 @@ fn share(link: Link, flows: &mut [&mut dyn Flow], skip: u64, seconds: u64) -> Ve
     shares
 }
 
+// [rfc9002-7-1]
 #[test]
 fn cubic_shares_with_tcp_cubic() {
     for queue in [25, 50, 100] {

@@ -20,6 +20,9 @@ use crate::varint::VarInt;
 use kernel::alloc::{Flags, KVec};
 
 /// A packet number space, without its keys.
+// RFC 9001 §4: If QUIC needs to retransmit that data, it MUST use the same keys even if TLS has
+// already updated to newer keys. RFC 9001 §4.9: frames that retransmit that data MUST be sent at
+// the same encryption level.
 pub(super) struct Space<E: Environment> {
     /// What was received, and when to acknowledge it.
     pub(super) receiver: Receiver,
@@ -52,6 +55,7 @@ impl Delivery {
         *self = Self::Done;
     }
 
+    // RFC 9000 §13.3: The HANDSHAKE_DONE frame MUST be retransmitted until it is acknowledged.
     fn on_lost(&mut self) {
         if *self == Self::Sent {
             *self = Self::Due;
@@ -148,7 +152,7 @@ impl<E: Environment> Body<E> {
 
     /// Sends what a packet contained again, which may yet arrive: a probe is due, and there is
     /// nothing new to send.
-    // RFC 9002 §6.2.4: When there is no data to send, the sender SHOULD send previously sent data.
+    // RFC 9002 §6.2.4: Previously sent data MAY be sent if no new data can be sent.
     pub(super) fn send_again(&mut self, space: PacketNumberSpace, content: &Content, flags: Flags) {
         let mut rest = *content;
         while let Some(frame) = self.contents.next(&mut rest) {

@@ -100,6 +100,8 @@ impl<E: Environment> Connection<E> {
                 let _ = self.write_frame(writer, &mut draft, &Frame::Ping);
             }
         }
+        // RFC 9000 §12.4: The payload of a packet that contains frames MUST contain at least one
+        // frame.
         if draft.packet.is_empty(writer) {
             draft.packet.abandon(writer);
             return false;
@@ -138,6 +140,8 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake | PacketType::ZeroRtt => Header::Long {
                 packet_type: match packet_type {
                     PacketType::Initial => LongPacketType::Initial {
+                        // [rfc9000-8.1.2-1] [rfc9000-8.1.3-1] [rfc9000-17.2.2-1]: a server has
+                        // none.
                         token: self.token.as_slice(),
                     },
                     PacketType::ZeroRtt => LongPacketType::ZeroRtt,
@@ -182,6 +186,8 @@ impl<E: Environment> Connection<E> {
     }
 
     /// The connection ID that packets of a path go to.
+    // RFC 9000 §12.2: Senders MUST NOT coalesce QUIC packets with different connection IDs into a
+    // single UDP datagram. All of a datagram are of one path.
     #[inline]
     fn dcid(&self, path: u8) -> Option<ConnectionId> {
         let reserved = match path == self.paths.active_id() {
@@ -249,6 +255,8 @@ impl<E: Environment> Connection<E> {
             if packet_type != PacketType::ZeroRtt {
                 self.write_crypto_frames(cx, writer, draft);
             }
+            // RFC 9000 §12.5: All other frame types MUST only be sent in the application data
+            // packet number space.
             match packet_type {
                 PacketType::OneRtt => {
                     self.write_connection_frames(cx, writer, draft);
@@ -268,6 +276,7 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §13.2.4: a receiver that is sending only non-ack-eliciting packets might
         // occasionally add a PING.
         let tired = draft.has_ack && self.body.space(draft.space).receiver.wants_ping();
+        // RFC 9002 §6.2.4: All probe packets sent on a PTO MUST be ack-eliciting.
         if !draft.eliciting && (ping || tired) {
             self.write_frame(writer, draft, &Frame::Ping);
         }
@@ -282,6 +291,12 @@ impl<E: Environment> Connection<E> {
         writer: &mut Writer<'_>,
         draft: &mut Draft<E::Tx>,
     ) {
+        // RFC 9000 §13.2.6: ACK frames MUST only be carried in a packet that has the same packet
+        // number space as the packet being acknowledged […] packets that are protected with 1-RTT
+        // keys MUST be acknowledged in packets that are also protected with 1-RTT keys. […] Packets
+        // that a client sends with 0-RTT packet protection MUST be acknowledged by the server in
+        // packets protected by 1-RTT keys. RFC 9000 §17.2.3: An acknowledgment for a 1-RTT packet
+        // MUST be carried in a 1-RTT packet.
         let receiver = &self.body.space(draft.space).receiver;
         if !receiver.has_unacked() {
             return;
@@ -487,7 +502,9 @@ impl<E: Environment> Connection<E> {
         path: u8,
     ) {
         let mut data = [0; 8];
+        // RFC 9000 §8.2.1: The endpoint MUST use unpredictable data in every PATH_CHALLENGE frame.
         cx.env.random(&mut data);
+        let max_ack_delay = self.peer_max_ack_delay();
         let Some(path) = self.paths.get_mut(path) else {
             return;
         };
@@ -496,7 +513,7 @@ impl<E: Environment> Connection<E> {
         }
         if path.challenge_due() && (Frame::PathChallenge { data }).emit(writer).is_ok() {
             draft.eliciting = true;
-            path.on_challenge_sent(data, cx.now);
+            path.on_challenge_sent(data, cx.now, max_ack_delay);
         }
         self.set_path_timer();
     }

@@ -63,6 +63,8 @@ impl<E: Environment> Connection<E> {
 
     /// TLS failed here with `alert`.
     // RFC 9001 §4.8: an error in TLS is a connection error of type CRYPTO_ERROR.
+    // RFC 9001 §4.8: a QUIC endpoint MUST treat any alert from TLS as if it were at the "fatal"
+    // level.
     pub fn close_with_alert(&mut self, cx: &mut Context<'_, E>, alert: u8) {
         let code = TransportErrorCode::crypto(alert);
         self.close_with(
@@ -71,6 +73,9 @@ impl<E: Environment> Connection<E> {
         );
     }
 
+    // RFC 9000 §10.3: An endpoint that wishes to communicate a fatal connection error MUST use a
+    // CONNECTION_CLOSE frame if it is able. RFC 9000 §11.1: Errors that result in the connection
+    // being unusable […] MUST be signaled using a CONNECTION_CLOSE frame.
     pub(super) fn close_for(&mut self, cx: &mut Context<'_, E>, reason: CloseReason<'_>) {
         let CloseReason::Error(error) = reason else {
             return;
@@ -164,6 +169,8 @@ impl<E: Environment> Connection<E> {
             reason: self.closing.reason.as_slice(),
         };
         Some(match space {
+            // RFC 9000 §12.5: CONNECTION_CLOSE frames signaling application errors (type 0x1d) MUST
+            // only appear in the application data packet number space.
             PacketNumberSpace::ApplicationData => frame,
             PacketNumberSpace::Initial | PacketNumberSpace::Handshake => frame.before_handshake(),
         })

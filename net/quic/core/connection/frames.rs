@@ -154,6 +154,11 @@ impl<E: Environment> Connection<E> {
             }
             Frame::PathChallenge { data } => {
                 if let Some(path) = self.paths.get_mut(packet.path) {
+                    // RFC 9000 §8.2.2: an endpoint MUST respond by echoing the data contained in
+                    // the PATH_CHALLENGE frame in a PATH_RESPONSE frame. […] A PATH_RESPONSE frame
+                    // MUST be sent on the network path where the PATH_CHALLENGE frame was received.
+                    // RFC 9000 §19.17: The recipient of this frame MUST generate a PATH_RESPONSE
+                    // frame (Section 19.18) containing the same Data value.
                     path.response = Some(data);
                 }
             }

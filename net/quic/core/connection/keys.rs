@@ -40,6 +40,10 @@ pub(super) struct Level<P: CryptoProvider> {
 }
 
 /// A direction of 1-RTT, in its key phase.
+// RFC 9001 §6.3: endpoints MUST be able to retain two sets of packet protection keys for receiving
+// packets: the current and the next. […] Endpoints responding to an apparent key update MUST NOT
+// generate a timing side-channel signal that might indicate that the Key Phase bit was invalid. The
+// keys are there before.
 struct Phased<P: CryptoProvider> {
     header: P::HeaderKey,
     current: PacketProtection<P::PacketKey>,
@@ -246,6 +250,9 @@ impl<P: CryptoProvider> Keys<P> {
         match packet_type {
             PacketType::Initial => self.initial.tx.is_some(),
             PacketType::Handshake => self.handshake.tx.is_some(),
+            // RFC 9000 §17.2.3: A client MUST NOT send 0-RTT packets once it starts processing
+            // 1-RTT packets from the server. RFC 9001 §5.6: Once a client has installed 1-RTT keys,
+            // it MUST NOT send any more 0-RTT packets.
             PacketType::ZeroRtt => self.zero_rtt.is_some() && self.tx.is_none(),
             PacketType::OneRtt => self.tx.is_some(),
         }
@@ -295,6 +302,7 @@ impl<P: CryptoProvider> Keys<P> {
     #[inline]
     pub(super) fn on_sent(&mut self, number: PacketNumber) {
         self.first_sent.get_or_insert(number);
+        // RFC 9001 §6.6: Endpoints MUST count the number of encrypted packets for each set of keys.
         self.sent = self.sent.saturating_add(1);
     }
 
@@ -345,6 +353,10 @@ impl<P: CryptoProvider> Keys<P> {
             }
             return Ok((opened, begun));
         }
+        // RFC 9001 §5.5: a packet that appears to trigger a key update but cannot be unprotected
+        // successfully MUST be discarded […] it MUST discard all packets in the same packet number
+        // space with higher packet numbers if they cannot be successfully unprotected with either
+        // the same key, or […] a subsequent packet protection key.
         let opened = header.open(&mut rx.spare)?;
         match self.spare {
             Spare::Previous => {
@@ -373,6 +385,8 @@ impl<P: CryptoProvider> Keys<P> {
     // RFC 9001 §6.6: MUST immediately close the connection with a connection error of type
     // AEAD_LIMIT_REACHED and not process any more packets.
     pub(super) fn on_unauthenticated(&mut self) -> Result<(), TransportError> {
+        // RFC 9001 §6.6: endpoints MUST count the number of received packets that fail
+        // authentication during the lifetime of a connection.
         self.failed = self.failed.saturating_add(1);
         let limit = self
             .suite
@@ -386,6 +400,10 @@ impl<P: CryptoProvider> Keys<P> {
 
     /// Whether keys should be updated before more is sent: after `packets` in this phase, if that
     /// is given, and long before the limit of the cipher suite.
+    // RFC 9001 §5.3: An endpoint MUST initiate a key update (Section 6) prior to exceeding any
+    // limit set for the AEAD that is in use. RFC 9001 §6.6: Endpoints MUST initiate a key update
+    // before sending more protected packets than the confidentiality limit for the selected AEAD
+    // permits.
     pub(super) fn wants_update(&self, packets: Option<u64>) -> bool {
         let limit = self
             .suite
@@ -398,6 +416,8 @@ impl<P: CryptoProvider> Keys<P> {
     /// Whether nothing may be sent with these keys any more.
     // RFC 9001 §6.6: If a key update is not possible or integrity limits are reached, the endpoint
     // MUST stop using the connection.
+    // RFC 9001 §6.6: If the total number of encrypted packets with the same key exceeds the
+    // confidentiality limit for the selected AEAD, the endpoint MUST stop using those keys.
     pub(super) fn is_exhausted(&self) -> bool {
         let limit = self
             .suite
@@ -418,8 +438,9 @@ impl<P: CryptoProvider> Keys<P> {
     }
 
     /// The next key phase begins, in both directions.
-    // RFC 9001 §6.2: An endpoint MUST update its send keys to the corresponding key phase in
-    // response.
+    // RFC 9001 §6.2: The endpoint MUST update its send keys to the corresponding key phase in
+    // response […] Sending keys MUST be updated before sending an acknowledgment for the packet
+    // that was received with updated keys.
     pub(super) fn update(&mut self, provider: &P) -> Result<(), CryptoError> {
         let (Some(rx), Some(tx)) = (&mut self.rx, &mut self.tx) else {
             return Err(CryptoError);
@@ -436,6 +457,8 @@ impl<P: CryptoProvider> Keys<P> {
     }
 
     /// The keys of the previous phase go, and those of the next one take their place.
+    // RFC 9001 §6.1: An endpoint MUST retain old keys until it has successfully unprotected a
+    // packet sent using the new keys.
     pub(super) fn discard_previous(&mut self, provider: &P) -> Result<(), CryptoError> {
         if let (Some(rx), Spare::Previous) = (&mut self.rx, self.spare) {
             rx.prepare(provider)?;

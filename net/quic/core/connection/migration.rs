@@ -38,8 +38,9 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), MigrateError> {
         // RFC 9000 §9: An endpoint MUST NOT initiate connection migration before the handshake is
         // confirmed […] If the peer sent the disable_active_migration transport parameter, an
-        // endpoint also MUST NOT send packets (including probing packets) from a different local
-        // address.
+        // endpoint also MUST NOT send packets (including probing packets; see Section 9.1) from a
+        // different local address.
+        // [rfc9000-18.2-2]
         if self.is_server() || !self.confirmed || self.peer.disable_active_migration {
             return Err(MigrateError::NotAllowed);
         }
@@ -91,6 +92,9 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Tries a path, to use it when it is validated.
+    // RFC 9000 §9.6.2: A client that migrates to a preferred address MUST validate the address it
+    // chooses before migrating. RFC 9000 §21.5.3: A client MUST NOT send non-probing frames to a
+    // preferred address prior to validating that address.
     fn try_path(&mut self, cx: &mut Context<'_, E>, addresses: Addresses, cid: u64) -> Option<()> {
         let recovery = self.new_path_recovery(cx, &addresses)?;
         let mut path = Path::new(addresses, recovery);
@@ -110,6 +114,9 @@ impl<E: Environment> Connection<E> {
     /// The peer, a client, sends from elsewhere: the server follows.
     // RFC 9000 §9.3: Receiving a packet from a new peer address containing a non-probing frame
     // indicates that the peer has migrated to that address.
+    // RFC 9000 §9.3: If the recipient permits the migration, it MUST send subsequent packets to the
+    // new peer address. RFC 9000 §9.6.3: the server MUST protect against potential attacks as
+    // described in Sections 9.3.1 and 9.3.2.
     pub(super) fn on_peer_migrated(&mut self, cx: &mut Context<'_, E>, to: u8) {
         let from = self.paths.active_id();
         let patience = self.validation_patience();
@@ -131,8 +138,8 @@ impl<E: Environment> Connection<E> {
             false => (to, from),
         };
         self.activate_cid(new);
-        // RFC 9000 §9.3.3: an endpoint that receives a packet from another address sends
-        // PATH_CHALLENGE on the path it came from as well: an attacker may have been faster.
+        // RFC 9000 §9.3.3: In response to an apparent migration, endpoints MUST validate the
+        // previously active path using a PATH_CHALLENGE frame. An attacker may have been faster.
         if let Some(path) = self.paths.get_mut(old) {
             path.challenge(cx.now, patience);
         }
@@ -148,12 +155,15 @@ impl<E: Environment> Connection<E> {
 
     /// PATH_RESPONSE.
     pub(super) fn on_path_response(&mut self, cx: &mut Context<'_, E>, data: &[u8; 8]) {
+        // RFC 9000 §8.2.2: This requirement MUST NOT be enforced by the endpoint that initiates
+        // path validation. The answer may come on any path.
         let validated = self
             .paths
             .iter_mut()
             .find_map(|path| path.on_response(data).then_some((path.id, path.migrate)));
         let Some((id, migrate)) = validated else {
-            // RFC 9000 §19.18: MAY be ignored.
+            // RFC 9000 §19.18: the endpoint MAY generate a connection error of type
+            // PROTOCOL_VIOLATION. This one ignores the frame.
             return;
         };
         if let Some(path) = self.paths.get_mut(id) {
@@ -161,6 +171,9 @@ impl<E: Environment> Connection<E> {
         }
         if migrate {
             let old = self.paths.active_id();
+            // RFC 9000 §9.6.3: If path validation of the server's preferred address succeeds, the
+            // client MUST abandon validation of the original address and migrate to using the
+            // server's preferred address.
             self.paths.set_active(id);
             self.recovery.set_active_path(id);
             self.activate_cid(id);
@@ -221,6 +234,8 @@ impl<E: Environment> Connection<E> {
                 None => return,
             }
         }
+        // RFC 9000 §9.6.1: If path validation fails, the client MUST continue sending all future
+        // packets to the server's original IP address.
         if let Some(gone) = self.paths.remove(id) {
             self.on_path_gone(&gone);
         }
@@ -239,6 +254,8 @@ impl<E: Environment> Connection<E> {
         addresses: &Addresses,
         max_udp_payload: u16,
     ) {
+        // RFC 9000 §14.2.1: ICMP message validation MUST include matching IP addresses and UDP
+        // ports.
         let path = self.paths.find(addresses);
         if let Some(path) = path.and_then(|id| self.paths.get_mut(id)) {
             path.recovery.on_packet_too_big(max_udp_payload, cx.now);
@@ -276,6 +293,9 @@ impl<E: Environment> Connection<E> {
     }
 
     /// The recovery state of a new path; `None` without memory.
+    // RFC 9000 §9.4: On confirming a peer's ownership of its new address, an endpoint MUST
+    // immediately reset the congestion controller and round-trip time estimator for the new path to
+    // initial values. They have them from the start.
     pub(super) fn new_path_recovery(
         &mut self,
         cx: &mut Context<'_, E>,
@@ -288,7 +308,7 @@ impl<E: Environment> Connection<E> {
 
     /// How long a path may take to be validated.
     // RFC 9000 §8.2.4: a value of three times the larger of the current PTO or the PTO for the new
-    // path (using kInitialRtt) is RECOMMENDED.
+    // path […] is RECOMMENDED.
     pub(super) fn validation_patience(&self) -> Duration {
         let new = RttEstimator::new(self.config.initial_rtt).pto_base();
         self.pto().max(new).times(3)
@@ -313,6 +333,9 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Whether packets of paths that are not known are taken.
+    // RFC 9000 §9: the endpoint MUST either drop the incoming packets on that path without
+    // generating a Stateless Reset or proceed with path validation and allow the peer to migrate. A
+    // server does the latter.
     pub(super) fn may_change_path(&self) -> bool {
         self.is_server() && self.complete
     }

@@ -85,6 +85,11 @@ impl Path {
     }
 
     /// How many bytes may be sent to the remote address.
+    // RFC 9000 §8.1: Prior to validating the client address, servers MUST NOT send more than three
+    // times as many bytes as the number of bytes they have received. RFC 9000 §14.1: The server
+    // MUST also limit the number of bytes it sends before validating the address of the client. RFC
+    // 9000 §9.3: An endpoint MAY send data to an unvalidated peer address, but it MUST protect
+    // against potential attacks.
     pub(super) fn amplification_room(&self) -> u64 {
         match self.validated {
             true => u64::MAX,
@@ -131,10 +136,17 @@ impl Path {
     }
 
     /// A challenge with `data` leaves.
-    pub(super) fn on_challenge_sent(&mut self, data: [u8; 8], now: Instant) {
+    // RFC 9000 §9.4: This timer SHOULD be set as described in Section 6.2.1 of [QUIC-RECOVERY] and
+    // MUST NOT be more aggressive.
+    pub(super) fn on_challenge_sent(
+        &mut self,
+        data: [u8; 8],
+        now: Instant,
+        max_ack_delay: Duration,
+    ) {
         // RFC 9000 §8.2.1: An endpoint SHOULD NOT probe a new path with packets containing a
         // PATH_CHALLENGE frame more frequently than it would send an Initial packet.
-        let wait = self.recovery.rtt.pto_base();
+        let wait = self.recovery.rtt.pto_base() + max_ack_delay;
         if let Some(open) = &mut self.challenges {
             open.due = false;
             let at = usize::from(open.sent) % CHALLENGES;

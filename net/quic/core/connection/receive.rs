@@ -83,6 +83,8 @@ impl<E: Environment> Connection<E> {
         }
         let known = self.paths.find(&arrival.addresses);
         if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
+            // RFC 9000 §8.1: servers MUST count all of the payload bytes received in datagrams that
+            // are uniquely attributed to a single connection.
             path.on_received(bytes.len());
         }
         self.on_packets(cx, arrival, bytes, buffer);
@@ -110,6 +112,8 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         let known = self.paths.find(&arrival.addresses);
+        // RFC 9000 §9: If a client receives packets from an unknown server address, the client MUST
+        // discard these packets.
         if known.is_none() && !self.may_change_path() {
             // RFC 9000 §9: If the peer sent the disable_active_migration transport parameter […]
             // An endpoint that has sent it drops packets of other paths in the handshake; a client
@@ -123,6 +127,8 @@ impl<E: Environment> Connection<E> {
         };
         let mut any = false;
         let mut suspicious = false;
+        // RFC 9000 §12.2: The receiver of coalesced QUIC packets MUST individually process each
+        // QUIC packet and separately acknowledge them.
         for packet in Datagram::new(bytes, self.local_cid.len(), fixed_bit) {
             let result = match packet {
                 Ok(Packet::Protected(packet)) => {
@@ -150,6 +156,9 @@ impl<E: Environment> Connection<E> {
         if any {
             self.on_heard(cx);
         } else if suspicious {
+            // RFC 9000 §10.3.1: the comparison MUST be performed when the first packet in an
+            // incoming datagram either cannot be associated with a connection or cannot be
+            // decrypted.
             self.check_stateless_reset(cx, bytes);
         }
     }
@@ -168,7 +177,8 @@ impl<E: Environment> Connection<E> {
     // RFC 9000 §10.3.1: The endpoint identifies a received datagram as a Stateless Reset by
     // comparing the last 16 bytes of the datagram with all stateless reset tokens associated with
     // the remote address on which the datagram was received. If the last 16 bytes of the datagram
-    // are identical, the endpoint MUST enter the draining period and not send any further packets.
+    // are identical in value to a stateless reset token, the endpoint MUST enter the draining
+    // period and not send any further packets on this connection.
     fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
         let is_reset = StatelessResetToken::at_end_of(bytes)
             .is_some_and(|token| self.body.remote_cids.is_reset_token(&token));
@@ -260,13 +270,17 @@ impl<E: Environment> Connection<E> {
             }
             (PacketType::Handshake, _) => self.is_from_peer(packet),
             // A server does not send 0-RTT packets.
+            // RFC 9001 §5.6: A client MUST NOT attempt to decrypt 0-RTT packets it receives and
+            // instead MUST discard them.
             (PacketType::ZeroRtt, role) => role == Role::Server && self.is_from_peer(packet),
             (PacketType::OneRtt, _) => true,
         }
     }
 
-    // RFC 9000 §7.2: Any further packets received with a different Source Connection ID MUST be
-    // discarded.
+    // RFC 9000 §7.2: Once a client has received a valid Initial packet from the server, it MUST
+    // discard any subsequent packet it receives on that connection with a different Source
+    // Connection ID […] if subsequent Initial packets include a different Source Connection ID,
+    // they MUST be discarded.
     fn is_from_peer(&self, packet: &ProtectedPacket<'_>) -> bool {
         self.peer_cid
             .is_none_or(|cid| cid.as_slice() == packet.scid())
@@ -276,6 +290,11 @@ impl<E: Environment> Connection<E> {
     fn can_open(&self, packet_type: PacketType) -> bool {
         // RFC 9001 §5.7: A server MUST NOT process incoming 1-RTT protected packets before the TLS
         // handshake is complete. A client has no 1-RTT keys to receive with before that.
+        // RFC 9001 §5.7: Endpoints in either role MUST NOT decrypt 1-RTT packets from their peer
+        // prior to completing the handshake. Even if it has 1-RTT secrets, a client MUST NOT
+        // process incoming 1-RTT protected packets before the TLS handshake is complete.
+        // RFC 9001 §4.6.2: When rejecting 0-RTT, a server MUST NOT process any 0-RTT packets, even
+        // if it could. TLS gives no keys then.
         let complete = packet_type != PacketType::OneRtt || self.complete;
         let unencrypted = packet_type == PacketType::OneRtt && self.keys.unencrypted;
         complete && (unencrypted || self.keys.can_receive(packet_type))
@@ -301,6 +320,8 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §7.2: Upon first receiving an Initial or Retry packet from the server, the
             // client uses the Source Connection ID supplied by the server as the Destination
             // Connection ID for subsequent packets.
+            // RFC 9000 §7.2: A client MUST change the Destination Connection ID it uses for sending
+            // packets in response to only the first received Initial or Retry packet.
             let cid = ConnectionId::new(packet.scid()).ok_or(Discard::ConnectionIdTooLong)?;
             self.peer_cid = Some(cid);
             self.body.remote_cids.set_initial(cid);
@@ -364,12 +385,16 @@ impl<E: Environment> Connection<E> {
                     self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
                     return Ok(Processed::Yes);
                 }
+                // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
+                // contents of these packets prior to discovering an error.
                 Err(FrameError::Transport(error)) => return Err(OpenError::Close(error)),
             }
             if !matches!(self.state, State::Open) {
                 return Ok(Processed::Yes);
             }
         }
+        // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
+        // successfully removed and all frames contained in the packet have been processed.
         let receiver = &mut self.body.space_mut(space).receiver;
         receiver.on_packet_received(packet.number, eliciting, arrival.ecn, cx.now, cx.flags);
         if immediate {
@@ -399,6 +424,8 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §17.4: when a packet is received that increments the highest packet number seen
         // by the endpoint, a client sets the spin value to the inverse of the spin bit in it, a
         // server to the same.
+        // RFC 9000 §17.4: When the spin bit is disabled, endpoints MAY set the spin bit to any
+        // value and MUST ignore any incoming value.
         self.spin = self.spins && (spin != (self.role == Role::Client));
         // RFC 9000 §9.3: An endpoint only changes the address to which it sends packets in response
         // to the highest-numbered non-probing packet.
@@ -417,9 +444,12 @@ impl<E: Environment> Connection<E> {
         let recovery = self.new_path_recovery(cx, &arrival.addresses)?;
         let mut path = Path::new(arrival.addresses, recovery);
         path.on_received(datagram_len);
-        // RFC 9000 §9.5: An endpoint MUST NOT use the same connection ID when sending to more than
-        // one destination address. Unless the peer gave no other.
+        // RFC 9000 §9.5: an endpoint MUST NOT reuse a connection ID when sending to more than one
+        // destination address. Unless the peer gave no other.
         path.cid = self.body.remote_cids.reserve_unused();
+        // RFC 9000 §9: An endpoint MUST perform path validation (Section 8.2) if it detects any
+        // change to a peer's address, unless it has previously validated that address. RFC 9000
+        // §9.6.2: The server MUST probe on the path toward the client from its preferred address.
         path.challenge(cx.now, self.validation_patience());
         let (id, evicted) = self.paths.add(path, cx.flags).ok()?;
         if let Some(evicted) = evicted {
@@ -461,7 +491,12 @@ impl<E: Environment> Connection<E> {
         self.keys
             .set_initial(cx.env.crypto(), self.role, self.version, &retry.scid)
             .map_err(|_| Discard::CryptoFailed)?;
+        // RFC 9000 §8.1.3: a token obtained in a Retry packet MUST be used immediately during the
+        // connection attempt.
         self.token = token;
+        // RFC 9000 §17.2.5.1: The client MUST use the value from the Source Connection ID field of
+        // the Retry packet in the Destination Connection ID field of subsequent packets that it
+        // sends. RFC 9000 §17.2.5.2: The client MUST NOT change the Source Connection ID.
         self.retry_source = Some(retry.scid);
         self.body.remote_cids.set_initial(retry.scid);
         self.restart_after_retry(cx);
@@ -488,6 +523,9 @@ impl<E: Environment> Connection<E> {
             self.config.version.wire(),
             packet.versions.clone(),
         );
+        // RFC 9000 §6.2: A client that supports only this version of QUIC MUST abandon the current
+        // connection attempt if it receives a Version Negotiation packet. One of several may begin
+        // another.
         match answer {
             NegotiationAnswer::Ignore => {}
             NegotiationAnswer::Abort => self.abandon(cx, CloseReason::VersionNegotiation(None)),
@@ -503,8 +541,8 @@ impl<E: Environment> Connection<E> {
         let pto = self.pto();
         self.timers
             .set(Timer::KeyDiscard, cx.now + pto.times(3));
-        // RFC 9001 §4.9.3: a server MAY retain 0-RTT keys for a short time after it received a
-        // 1-RTT packet; SHOULD discard them within three times the PTO.
+        // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
+        // short time; the RECOMMENDED time period is three times the Probe Timeout.
         if self.role == Role::Server && self.keys.zero_rtt.is_some() {
             self.timers
                 .set(Timer::ZeroRttDiscard, cx.now + pto.times(3));

@@ -138,6 +138,8 @@ impl<E: Environment> Connection<E> {
     }
 
     /// What a client remembers of an earlier connection, for 0-RTT.
+    // RFC 9000 §7.4.1: When sending frames in 0-RTT packets, a client MUST only use remembered
+    // transport parameters.
     pub fn set_remembered_parameters(&mut self, remembered: &TransportParameters) {
         self.remembered = true;
         self.peer = *remembered;
@@ -183,6 +185,7 @@ impl<E: Environment> Connection<E> {
         if self.remembered && self.zero_rtt_accepted {
             parameters.check_zero_rtt(&self.peer)?;
         }
+        // RFC 9000 §7.4.1: The client MUST use the server's new values in the handshake instead.
         self.peer = *parameters;
         self.has_peer_parameters = true;
         self.apply_limits();
@@ -269,6 +272,9 @@ impl<E: Environment> Connection<E> {
             Role::Client => {
                 // A server that has not all of the ClientHello acknowledges what it has in the
                 // version that the client began with.
+                // RFC 9000 §5.2.1: If a client receives a packet that uses a different version than
+                // it initially selected, it MUST discard that packet. RFC 9368 §2 permits one
+                // change.
                 let may_change = packet.packet_type() == PacketType::Initial
                     && self.version == self.original_version()
                     && !self.keys.can_receive(PacketType::Handshake)
@@ -337,8 +343,9 @@ impl<E: Environment> Connection<E> {
         }
         if !self.has_peer_parameters {
             // RFC 9001 §8.2: Endpoints MUST send the quic_transport_parameters extension; endpoints
-            // that receive ClientHello or EncryptedExtensions messages without it MUST close the
-            // connection with an error of type 0x016d (missing_extension).
+            // that receive ClientHello or EncryptedExtensions messages without the
+            // quic_transport_parameters extension MUST close the connection with an error of type
+            // 0x016d […] missing_extension.
             const MISSING_EXTENSION: u8 = 109;
             return self.close_with_alert(cx, MISSING_EXTENSION);
         }
@@ -347,6 +354,8 @@ impl<E: Environment> Connection<E> {
             // RFC 9001 §4.1.2: the TLS handshake is considered confirmed at the server when the
             // handshake completes. The server MUST send a HANDSHAKE_DONE frame as soon as the
             // handshake is complete.
+            // RFC 9000 §19.20: Servers MUST NOT send a HANDSHAKE_DONE frame before completing the
+            // handshake.
             self.body.handshake_done = Delivery::Due;
             self.confirm(cx);
         }
@@ -384,6 +393,7 @@ impl<E: Environment> Connection<E> {
         if core::mem::replace(gone, true) {
             return;
         }
+        // RFC 9001 §4.9.1: Endpoints MUST NOT send Initial packets after this point.
         self.keys.discard(space);
         let body = &mut self.body;
         for (_, packet) in self.recovery.outstanding(space) {
@@ -422,7 +432,7 @@ impl<E: Environment> Connection<E> {
 
     /// Begins a key update (RFC 9001 §6.1).
     pub fn update_keys(&mut self, cx: &mut Context<'_, E>) -> Result<(), UpdateError> {
-        // RFC 9001 §6: An endpoint MUST NOT initiate a key update prior to having confirmed the
+        // RFC 9001 §6.1: An endpoint MUST NOT initiate a key update prior to having confirmed the
         // handshake.
         if !self.confirmed || self.keys.unencrypted {
             return Err(UpdateError::NotConfirmed);

@@ -39,8 +39,8 @@ const MIN_PACKET_ROOM: usize = 64;
 const MIN_DATAGRAM: u64 = 64;
 
 /// The packets of a datagram, in their order.
-// RFC 9000 §12.2: senders SHOULD coalesce packets in increasing order of encryption levels
-// (Initial, 0-RTT, Handshake, 1-RTT).
+// RFC 9000 §12.2: Coalescing packets in order of increasing encryption levels […] makes it more
+// likely that the receiver will be able to process all the packets in a single pass.
 const ORDER: [PacketType; 4] = [
     PacketType::Initial,
     PacketType::ZeroRtt,
@@ -110,8 +110,11 @@ impl<E: Environment> Connection<E> {
         match self.state {
             State::Open => {}
             State::Closing if self.closing.due => return self.close_batch(),
+            // RFC 9000 §10.2.2: An endpoint MUST NOT send further packets.
             State::Closing | State::Draining | State::Closed => return None,
         }
+        // RFC 9000 §8.2.2: An endpoint MUST NOT delay transmission of a packet containing a
+        // PATH_RESPONSE frame unless constrained by congestion control.
         let probed = self
             .paths
             .iter()
@@ -125,6 +128,9 @@ impl<E: Environment> Connection<E> {
     }
 
     /// CONNECTION_CLOSE, as far as the anti-amplification limit lets it pass.
+    // RFC 9000 §10.2.1: An endpoint in the closing state MUST either discard packets received from
+    // an unvalidated address or limit the cumulative size of packets it sends to an unvalidated
+    // address to three times the size of packets it receives from that address.
     fn close_batch(&mut self) -> Option<Batch> {
         let room = self.paths.active()?.amplification_room();
         match room < MIN_DATAGRAM {
@@ -155,6 +161,7 @@ impl<E: Environment> Connection<E> {
                 Want::Nothing | Want::Data => None,
             };
         }
+        // RFC 9002 §7.5: Probe packets MUST NOT be blocked by the congestion controller.
         if probes > 0 {
             let budget = u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
             return self.batch(
@@ -168,8 +175,8 @@ impl<E: Environment> Connection<E> {
             SendAllowance::Bytes(bytes) => (bytes, SendLimit::Pacing),
             SendAllowance::Congested => (0, SendLimit::Congestion),
             SendAllowance::Paced(until) => {
-                // RFC 9002 §7.7: packets containing only ACK frames SHOULD NOT be paced; nor are
-                // those of the handshake, of which there are few.
+                // RFC 9002 §7.7: packets containing only ACK frames SHOULD therefore not be paced
+                // […] nor are those of the handshake, of which there are few.
                 if self.confirmed {
                     self.timers.set(Timer::Pacing, until);
                     (0, SendLimit::Pacing)
@@ -320,7 +327,10 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §8.2.1: An endpoint MUST expand datagrams that contain a PATH_CHALLENGE
             // frame to at least the smallest allowed maximum datagram size of 1200 bytes, unless
             // the anti-amplification limit for the path does not permit sending a datagram of this
-            // size. §8.2.2 says the same of PATH_RESPONSE.
+            // size. §8.2.2: An endpoint MUST expand datagrams that contain a PATH_RESPONSE frame to
+            // at least the smallest allowed maximum datagram size of 1200 bytes […] MUST NOT expand
+            // the datagram containing the PATH_RESPONSE if the resulting data exceeds the
+            // anti-amplification limit.
             Kind::Path if batch.budget >= crate::offset::bytes(MIN_INITIAL_DATAGRAM) => {
                 MIN_INITIAL_DATAGRAM
             }
@@ -351,6 +361,10 @@ impl<E: Environment> Connection<E> {
             // as well, which does no harm.
             // CONNECTION_CLOSE elicits nothing, and goes without where there is no room.
             if packet_type == PacketType::Initial {
+                // RFC 9000 §8.1: Clients MUST ensure that UDP datagrams containing Initial packets
+                // have UDP payloads of at least 1200 bytes, adding PADDING frames as necessary. RFC
+                // 9001 §9.3: First, the packet containing a ClientHello MUST be padded to a minimum
+                // size.
                 pad_to = MIN_INITIAL_DATAGRAM.min(batch.segment_size);
             }
             let is_last = later
@@ -384,17 +398,27 @@ impl<E: Environment> Connection<E> {
             }
             Kind::Path | Kind::MtuProbe if packet_type == PacketType::OneRtt => Want::Data,
             Kind::Path | Kind::MtuProbe => Want::Nothing,
-            // RFC 9000 §10.2.3: an endpoint SHOULD send CONNECTION_CLOSE in all packet types for
-            // which the peer may have keys.
+            // RFC 9000 §10.2.3: an endpoint SHOULD send a CONNECTION_CLOSE frame in both Handshake
+            // and 1-RTT packets. A server SHOULD also send a CONNECTION_CLOSE frame in an Initial
+            // packet. After the handshake is confirmed […] an endpoint MUST send any
+            // CONNECTION_CLOSE frames in a 1-RTT packet. Then there are no other keys.
             Kind::Close if self.can_send(packet_type) => Want::Data,
             Kind::Close => Want::Nothing,
         }
     }
 
     /// Whether there are keys for packets of that type, or they need none.
+    // RFC 9001 §4.9: Though an endpoint might retain older keys, new data MUST be sent at the
+    // highest currently available encryption level. Keys of 0-RTT are not used beside those of
+    // 1-RTT.
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
-        self.keys.can_send(packet_type)
-            || (packet_type == PacketType::OneRtt && self.keys.unencrypted && self.complete)
+        match packet_type {
+            // RFC 9001 §5.6: A server MUST NOT use 0-RTT keys to protect packets. It has those to
+            // receive.
+            PacketType::ZeroRtt if self.role == Role::Server => false,
+            PacketType::OneRtt if self.keys.unencrypted && self.complete => true,
+            _ => self.keys.can_send(packet_type),
+        }
     }
 
     /// What packets of that type have to carry.
@@ -407,10 +431,7 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
-            PacketType::ZeroRtt => {
-                // A server has the keys to receive.
-                self.role == Role::Client && self.has_application_data()
-            }
+            PacketType::ZeroRtt => self.has_application_data(),
             PacketType::OneRtt => {
                 space.probes > 0
                     || space.crypto.has_data()

@@ -155,6 +155,8 @@ impl InitialSecrets {
     /// Derives the secrets for a connection whose client's first Initial packet, or the first after
     /// a Retry packet, went to the Destination Connection ID `dcid`.
     // RFC 9001 §5.2: The hash function for HKDF when deriving initial secrets and keys is SHA-256.
+    // RFC 9001 §5.2: The HKDF-Expand-Label function defined in TLS 1.3 MUST be used for Initial
+    // packets.
     pub fn derive<P: CryptoProvider>(
         provider: &P,
         version: SupportedVersion,

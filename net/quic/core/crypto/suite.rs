@@ -3,6 +3,8 @@
 //! [`CipherSuite`]: the AEADs of QUIC, their key lengths and how long a key may be used.
 
 /// A cipher suite of TLS 1.3 that QUIC can use (RFC 9001 §5.3).
+// RFC 9001 §5.3: A cipher suite MUST NOT be negotiated unless a header protection scheme is defined
+// for the cipher suite.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, Debug)]
 pub enum CipherSuite {
     /// TLS_AES_128_GCM_SHA256.
@@ -119,6 +121,7 @@ mod tests {
         assert_eq!(CipherSuite::from_tls_cipher(55), None);
     }
 
+    // [rfc9001-6.6-3] [rfc9001-6.6-6]
     #[test]
     fn limits_of_rfc_9001_section_6_6() {
         assert_eq!(CipherSuite::Aes128Gcm.confidentiality_limit(), 8_388_608);

@@ -162,6 +162,7 @@ mod tests {
         assert_eq!(close.cut_to(usize::MAX), close);
     }
 
+    // [rfc9000-10.2.3-2] [rfc9000-10.2.3-3] [rfc9000-12.5-1]
     #[test]
     fn application_hides_itself_before_the_handshake() {
         let application = ConnectionClose {

@@ -78,6 +78,10 @@ macro_rules! frame_types {
 // RFC 9000 §12.5: it is not possible to send the following frames in 0-RTT packets: ACK, CRYPTO,
 // HANDSHAKE_DONE, NEW_TOKEN, PATH_RESPONSE, and RETIRE_CONNECTION_ID. A server MAY treat receipt of
 // these frames in 0-RTT packets as a connection error of type PROTOCOL_VIOLATION.
+// RFC 9000 §17.2.4: Endpoints MUST treat receipt of Handshake packets with other frames as a
+// connection error of type PROTOCOL_VIOLATION. RFC 9001 §8.3: A server MUST treat receipt of a
+// CRYPTO frame in a 0-RTT packet as a connection error of type PROTOCOL_VIOLATION. RFC 9000 §19.21:
+// Extension frames MUST be congestion controlled and MUST cause an ACK frame to be sent.
 frame_types! {
     /// RFC 9000 §19.1.
     PADDING = 0x00: I | H | ZERO | ONE | N | P;
@@ -180,6 +184,7 @@ impl FrameType {
     }
 
     /// Writes the Frame Type field.
+    // RFC 9000 §12.4: a frame type MUST use the shortest possible encoding.
     #[inline]
     pub(super) fn emit(self, writer: &mut Writer<'_>) -> Result<(), Full> {
         writer.varint(VarInt::saturating(self.0))
@@ -262,6 +267,7 @@ mod tests {
         0x30-0x31  DATAGRAM              __01
         0xaf       ACK_FREQUENCY         ___1";
 
+    // [rfc9000-12.4-3] [rfc9000-17.2.4-1] [rfc9000-19.21-2] [rfc9001-8.3-2]
     #[test]
     fn table_3() {
         let number =

@@ -115,7 +115,8 @@ impl<'a, 'r> Frames<'a, 'r> {
             return Err(NOT_PERMITTED);
         }
         // RFC 9000 §19.7: A server MUST treat receipt of a NEW_TOKEN frame as a connection error of
-        // type PROTOCOL_VIOLATION. §19.20 says the same of HANDSHAKE_DONE.
+        // type PROTOCOL_VIOLATION. §19.20: A server MUST treat receipt of a HANDSHAKE_DONE frame as
+        // a connection error of type PROTOCOL_VIOLATION.
         match self.rules.role {
             Role::Server if rule.server_only() => {
                 Err(Malformed::violation("frame is only for clients"))
@@ -133,6 +134,7 @@ impl<'a, 'r> Frames<'a, 'r> {
                 length: skip_padding(fields).saturating_add(1),
             },
             FrameType::PING => Frame::Ping,
+            // RFC 9000 §19.3: QUIC implementations MUST properly handle both types.
             FrameType::ACK => Frame::Ack(Ack::parse(fields, false)?),
             FrameType::ACK_ECN => Frame::Ack(Ack::parse(fields, true)?),
             FrameType::RESET_STREAM => Frame::ResetStream(ResetStream::parse(fields)?),
@@ -253,9 +255,11 @@ fn new_token<'a>(fields: &mut Reader<'a>) -> Result<&'a [u8], Malformed> {
 fn stream_count(fields: &mut Reader<'_>) -> Result<VarInt, Malformed> {
     let count = fields.varint()?;
     // RFC 9000 §19.11: Receipt of a frame that permits opening of a stream larger than this limit
-    // MUST be treated as a connection error of type FRAME_ENCODING_ERROR.
-    // RFC 9000 §19.14: Receipt of a frame that encodes a larger stream ID MUST be treated as a
-    // connection error of type STREAM_LIMIT_ERROR or FRAME_ENCODING_ERROR.
+    // MUST be treated as a connection error of type FRAME_ENCODING_ERROR. RFC 9000 §19.14: Receipt
+    // of a frame that encodes a larger stream ID MUST be treated as a connection error of type
+    // STREAM_LIMIT_ERROR or FRAME_ENCODING_ERROR. RFC 9000 §4.6: the connection MUST be closed
+    // immediately with a connection error […] of type FRAME_ENCODING_ERROR if it was received in a
+    // frame.
     match count > MAX_STREAMS {
         true => Err(Malformed::encoding("more than 2^60 streams")),
         false => Ok(count),

@@ -241,6 +241,7 @@ fn each_frame(mut check: impl FnMut(&str, Frame<'_>)) {
     }
 }
 
+// [rfc9000-12.4-5] [rfc9000-19.3-1]
 #[test]
 fn every_frame_is_parsed_and_emitted() {
     let mut types = std::collections::BTreeSet::new();
@@ -394,6 +395,9 @@ fn several_frames_keep_their_positions() {
     }
 }
 
+// [rfc9000-4.6-1] [rfc9000-12.4-2] [rfc9000-12.4-4] [rfc9000-19.3.1-1] [rfc9000-19.6-1]
+// [rfc9000-19.7-2] [rfc9000-19.7-4] [rfc9000-19.8-2] [rfc9000-19.11-1] [rfc9000-19.14-1]
+// [rfc9000-19.15-1] [rfc9000-19.15-6] [rfc9000-19.20-2]
 /// Frames that are to be refused: the payload, the rules, the error and its frame type.
 #[test]
 fn refused_frames() {
@@ -500,6 +504,7 @@ fn refused_frames() {
     }
 }
 
+// [rfc9000-12.4-3] [rfc9000-17.2.4-1] [rfc9001-8.3-2]
 #[test]
 fn every_frame_in_every_packet_type() {
     each_frame(|encoding, frame| {

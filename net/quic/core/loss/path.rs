@@ -228,8 +228,8 @@ impl PathRecovery {
     /// frame and, as to pacing, handshake packets do not ask.
     pub fn send_allowance(&self, now: Instant) -> SendAllowance {
         let room = self.congestion_room();
-        // RFC 9002 §7: MUST NOT send a packet if it would cause bytes in flight to be larger than
-        // the window.
+        // RFC 9002 §7: An endpoint MUST NOT send a packet if it would cause bytes_in_flight […] to
+        // be larger than the congestion window.
         if room < u64::from(self.max_datagram_size()) {
             return SendAllowance::Congested;
         }
@@ -253,9 +253,9 @@ impl PathRecovery {
     pub fn on_send_stopped(&mut self, limit: SendLimit) {
         let limited = match limit {
             SendLimit::Congestion => true,
-            // RFC 9002 §7.8: SHOULD NOT consider itself application limited if it would have used
-            // the window without pacing delay. A limit that the user set is one of the
-            // application.
+            // RFC 9002 §7.8: A sender SHOULD NOT consider itself application limited if it would
+            // have fully utilized the congestion window without pacing delay. A limit that the user
+            // set is one of the application.
             SendLimit::Pacing => !self.pacer.is_capped(self.pacing_rate()),
             SendLimit::Application | SendLimit::Other => false,
         };
@@ -289,6 +289,8 @@ impl PathRecovery {
             self.congestion
                 .on_restart(packet.time_sent, self.delivery.is_app_limited());
         }
+        // RFC 9002 §7.5: A sender MUST however count these packets as being additionally in flight.
+        // So are probes.
         self.bytes_in_flight = self.bytes_in_flight.saturating_add(u64::from(packet.size));
         self.unpaced = self.unpaced.saturating_add(u64::from(packet.size));
         let burst = if self.congestion.wants_samples() {
@@ -394,7 +396,7 @@ impl PathRecovery {
             self.pending.lost_ect0 = self.pending.lost_ect0.saturating_add(1);
         }
         if packet.flags().has(SentFlags::MTU_PROBE) {
-            // RFC 9000 §14.4: not a reliable indication of congestion, SHOULD NOT trigger a
+            // RFC 9000 §14.4: not a reliable indication of congestion and SHOULD NOT trigger a
             // congestion control reaction.
             self.mtu.on_probe_lost(packet.size, now);
             self.delivery.on_packet_discarded(packet.key().burst());
@@ -534,6 +536,10 @@ impl PathRecovery {
     }
 
     /// OnCongestionEvent(), RFC 9002 §B.6.
+    // RFC 9000 §13.3: Upon detecting losses, a sender MUST take appropriate congestion control
+    // action.
+    // RFC 9002 §7.3.1: The sender MUST exit slow start and enter a recovery period when a packet is
+    // lost or when the ECN-CE count reported by its peer increases.
     fn on_congestion_event(&mut self, time_sent: Instant, ecn: bool, now: Instant) {
         // No reaction if already in a recovery period.
         if self.recovery_start.is_some_and(|start| time_sent <= start) {

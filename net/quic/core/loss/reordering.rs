@@ -52,6 +52,7 @@ impl Reordering {
     }
 
     /// RFC 9002 §6.1.2: max(kTimeThreshold * max(smoothed_rtt, latest_rtt), kGranularity).
+    // RFC 9002 §6.1.2: this time threshold MUST be set to at least the local timer granularity.
     pub fn loss_delay(&self, recent_rtt: Duration) -> Duration {
         recent_rtt
             .mul_div(u32::from(self.eighths), 8)
@@ -101,6 +102,7 @@ mod tests {
 
     const RTT: Duration = Duration::from_millis(80);
 
+    // [rfc9002-6.1.2-1]
     #[test]
     fn the_recommended_thresholds() {
         let reordering = Reordering::new();

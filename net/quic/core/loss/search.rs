@@ -90,6 +90,7 @@ impl LossSearch {
         let Some(duration) = self.persistent_duration else {
             return;
         };
+        // RFC 9002 §7.6.2: These two packets MUST be ack-eliciting.
         let counts = packet.is_ack_eliciting() && !packet.flags().has(SentFlags::MTU_PROBE);
         if !counts || packet.time_sent <= self.after {
             return;

@@ -3,11 +3,11 @@
 //! [`SkippedNumbers`]: which packet numbers to leave out, so that a peer that acknowledges what it
 //! has not received is caught.
 //!
-//! RFC 9000 §21.4: an endpoint MAY skip packet numbers when sending packets to detect optimistic
-//! acknowledgments. The distance is random and grows with the length of the flow: a peer that
-//! acknowledges ahead is caught within a few windows, and a long flow loses one number in many
-//! thousands. Two numbers left out are never less than [`MIN_DISTANCE`] apart, which loss detection
-//! relies on.
+//! RFC 9000 §21.4: An endpoint MAY skip packet numbers when sending packets to detect this behavior
+//! … optimistic acknowledgments. The distance is random and grows with the length of the flow: a
+//! peer that acknowledges ahead is caught within a few windows, and a long flow loses one number in
+//! many thousands. Two numbers left out are never less than [`MIN_DISTANCE`] apart, which loss
+//! detection relies on.
 
 use crate::packet::PacketNumber;
 

@@ -168,6 +168,7 @@ fn three_packets_behind_is_lost() {
 }
 
 // RFC 9002 §6.1.1, with a number left out between.
+// [rfc9000-12.3-1]
 #[test]
 fn a_number_left_out_is_no_distance() {
     let mut connection = Connection::established();
@@ -185,6 +186,7 @@ fn a_number_left_out_is_no_distance() {
 }
 
 // RFC 9002 §6.1.2.
+// [rfc9002-6.2.1-5] [rfc9002-7.4-1]
 #[test]
 fn nine_eighths_of_the_round_trip_later_is_lost() {
     let mut connection = Connection::established();
@@ -208,6 +210,7 @@ fn nine_eighths_of_the_round_trip_later_is_lost() {
 }
 
 // RFC 9002 §6.2.1.
+// [rfc9002-6.2-1] [rfc9002-6.2.1-4]
 #[test]
 fn the_pto_is_smoothed_rtt_plus_variation_plus_delay() {
     let mut connection = Connection::established();
@@ -248,6 +251,7 @@ fn the_backoff_has_limits() {
 }
 
 // RFC 9002 §6.2.1: the earlier of Initial and Handshake; Application Data not before confirmation.
+// [rfc9002-6.2.1-2] [rfc9002-6.2.1-3] [rfc9002-6.2.2-1] [rfc9002-6.4-1]
 #[test]
 fn spaces_share_the_timer() {
     let mut connection = Connection::new(Role::Server);
@@ -281,6 +285,7 @@ fn spaces_share_the_timer() {
 }
 
 // RFC 9002 §6.2.2.1: the client keeps the server going.
+// [rfc9002-6.2.2.1-2] [rfc9002-6.2.2.1-3] [rfc9000-8.1-4] [rfc9000-8.1-5]
 #[test]
 fn the_client_breaks_the_deadlock() {
     let mut connection = Connection::new(Role::Client);
@@ -333,6 +338,7 @@ fn zero_rtt_in_flight_does_not_hide_the_deadlock() {
 }
 
 // RFC 9002 §6.2.2.1, §A.6.
+// [rfc9002-6.2.2.1-1]
 #[test]
 fn a_blocked_server_waits_for_the_client() {
     let mut connection = Connection::new(Role::Server);
@@ -357,6 +363,7 @@ fn a_blocked_server_waits_for_the_client() {
 }
 
 // RFC 9002 §6.3.
+// [rfc9000-17.2.5.3-2]
 #[test]
 fn a_retry_starts_again() {
     let mut connection = Connection::new(Role::Client);
@@ -384,6 +391,7 @@ fn a_retry_starts_again() {
 }
 
 // RFC 9002 §6.4.
+// [rfc9002-6.4-1]
 #[test]
 fn rejected_zero_rtt_is_taken_out() {
     let mut connection = Connection::new(Role::Client);
@@ -405,6 +413,7 @@ fn rejected_zero_rtt_is_taken_out() {
 }
 
 // RFC 9002 §7.6.3, the example: a period of 2 s.
+// [rfc9002-7.6.2-2]
 #[test]
 fn the_example_of_persistent_congestion() {
     let mut connection = Connection::established();
@@ -449,6 +458,7 @@ fn persistent(times: &[u64], acked: &[u64], flags: SentFlags) -> bool {
 }
 
 // RFC 9002 §7.6.2; the duration is 3 * (100 + 4 * 37.5 + 25) ms.
+// [rfc9002-7.6.2-1]
 #[test]
 fn persistent_congestion_has_conditions() {
     assert!(persistent(&[1000, 1826], &[], TRACKED));
@@ -501,6 +511,7 @@ fn an_acknowledgment_in_another_space_breaks_persistent_congestion() {
 }
 
 // RFC 9002 §7.3.2: once a round trip.
+// [rfc9000-13.3-4] [rfc9002-7.3.1-1]
 #[test]
 fn one_recovery_period_one_reduction() {
     let mut connection = Connection::established();
@@ -590,6 +601,7 @@ fn a_lost_probe_is_no_congestion() {
     assert_eq!(connection.path.max_datagram_size(), 1472);
 }
 
+// [rfc9000-13.4.2.1-1] [rfc9000-13.4.2.2-2] [rfc9002-7.3.1-1]
 #[test]
 fn ecn_is_validated_and_ce_is_congestion() {
     let mut connection = Connection::established();
@@ -621,6 +633,7 @@ fn ecn_is_validated_and_ce_is_congestion() {
     assert_eq!(connection.path.ecn.state(), EcnState::Failed);
 }
 
+// [rfc9002-5.1-1] [rfc9002-5.3-1]
 #[test]
 fn the_rtt_needs_the_largest_and_an_eliciting_packet() {
     let mut connection = Connection::established();
@@ -660,6 +673,7 @@ fn the_rtt_needs_the_largest_and_an_eliciting_packet() {
     assert_eq!(connection.path.rtt.smoothed().as_nanos(), expected);
 }
 
+// [rfc9002-7-2] [rfc9002-7.7-1]
 #[test]
 fn allowance_is_the_window_then_the_pace() {
     let mut connection = Connection::established();
@@ -718,6 +732,7 @@ impl Paths for Two {
     }
 }
 
+// [rfc9000-9.4-1]
 #[test]
 fn packets_of_an_old_path_do_not_touch_the_new_one() {
     let new = || PathRecovery::new(&config(), GFP_ATOMIC).unwrap();

@@ -31,6 +31,7 @@ pub enum Packet<'a> {
 ///
 /// A packet that is to be discarded is an error, after which the next packet follows if it can be
 /// found.
+// RFC 9000 §12.2: Receivers MUST be able to process coalesced packets.
 #[derive(Debug)]
 pub struct Datagram<'a> {
     rest: &'a mut [u8],
@@ -103,8 +104,8 @@ impl<'a> Datagram<'a> {
                 self.check_dcid(dcid)?;
                 UnverifiedRetry::new(bytes, version, dcid, scid, body).map(Packet::Retry)
             }
-            // RFC 9000 §17.2.1: Clients MUST ignore the value of this field, in which the fixed bit
-            // would be.
+            // RFC 9000 §17.2.1: Clients MUST ignore the value of this field. The fixed bit would be
+            // in it.
             LongHeader::VersionNegotiation => {
                 VersionNegotiation::parse(bytes).map(Packet::VersionNegotiation)
             }
@@ -177,6 +178,7 @@ mod tests {
             .collect()
     }
 
+    // [rfc9000-12.2-1]
     #[test]
     fn coalesced_packets_come_one_by_one() {
         assert_eq!(
@@ -190,6 +192,7 @@ mod tests {
         assert_eq!(packets("", FixedBit::Required), []);
     }
 
+    // [rfc9000-12.2-4] [rfc9000-17.2-1] [rfc9000-17.3.1-1]
     #[test]
     fn a_discarded_packet_does_not_hide_the_next() {
         let greased = INITIAL.replacen("c0", "80", 1);

@@ -173,6 +173,8 @@ impl Header<'_> {
     }
 
     /// The bits of the first byte but for the fixed bit and the length of the packet number.
+    // RFC 9000 §17.2, §17.3.1: The value included prior to protection MUST be set to 0. These are
+    // the reserved bits.
     #[inline]
     fn first_bits(&self) -> u8 {
         match *self {
@@ -339,6 +341,8 @@ impl UnsealedPacket {
         self.start..writer.position()
     }
 
+    // RFC 9001 §9.5: construction and protection of packet payloads and packet numbers MUST be free
+    // from side channels that would reveal the packet number or its encoded size.
     #[inline]
     fn try_seal<K: PacketKey>(
         self,

@@ -6,6 +6,8 @@ use crate::bytes::{Reader, Truncated};
 use crate::version::Version;
 
 /// The version-independent part of the first packet of a datagram. Nothing in it is authenticated.
+// RFC 9000 §17.2.1: Version-specific rules for the connection ID therefore MUST NOT influence a
+// decision about whether to send a Version Negotiation packet.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum InvariantHeader<'a> {
     /// A long header.

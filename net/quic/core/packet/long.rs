@@ -194,6 +194,7 @@ mod tests {
         assert_eq!(packet[header.number_at..header.end], [1, 2, 3, 4, 5]);
     }
 
+    // [rfc9000-17.2-3] [rfc9000-17.2-5]
     #[test]
     fn lengths_beyond_the_datagram() {
         for (packet, expected) in [

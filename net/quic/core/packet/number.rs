@@ -81,6 +81,8 @@ impl PacketNumber {
         // RFC 9000 A.2, num_unacked: without an acknowledgment, all from zero.
         let unacked = match largest_acked {
             Some(acked) => self.get().checked_sub(acked.get())?,
+            // RFC 9000 §17.1: Prior to receiving an acknowledgment for a packet number space, the
+            // full packet number MUST be included.
             None => self.get().saturating_add(1),
         };
         let len = match unacked {
@@ -219,6 +221,7 @@ mod tests {
         PacketNumber::new(number).unwrap()
     }
 
+    // [rfc9000-17.1-1] [rfc9000-17.1-2]
     #[test]
     fn vectors_of_rfc_9000_appendix_a_2() {
         // An acknowledgment for packet 0xabe8b3 has been received.
@@ -241,6 +244,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-17.1-2]
     #[test]
     fn truncation_needs_more_than_twice_the_range() {
         for (unacked, len) in [

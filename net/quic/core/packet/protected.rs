@@ -190,6 +190,8 @@ impl<'a> ProtectedPacket<'a> {
         key: &impl HeaderKey,
         largest: Option<PacketNumber>,
     ) -> Result<UnprotectedHeader<'a>, Discard> {
+        // RFC 9000 §10.3: Endpoints MUST discard packets that are too small to be valid QUIC
+        // packets.
         let (first, truncated) = unprotect_header(key, self.bytes, self.layout.number_at)
             .map_err(|_| Discard::TooShort)?;
         let number = truncated.expand(largest).ok_or(Discard::PacketNumber)?;
@@ -251,6 +253,8 @@ impl<'a> UnprotectedHeader<'a> {
     ///
     /// There is no second try: the wrong key leaves the packet undefined but for its last
     /// [`TAG_LEN`] bytes, in which a stateless reset token may be.
+    // RFC 9001 §9.5: the entire process of header protection removal, packet number recovery, and
+    // packet protection removal MUST be applied together without timing and other side channels.
     #[inline]
     pub fn open<K: PacketKey>(
         self,

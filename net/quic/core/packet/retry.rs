@@ -109,6 +109,8 @@ impl<'a> UnverifiedRetry<'a> {
     /// `original_dcid`.
     ///
     /// That no other packet came from the server before is for the caller to know.
+    // RFC 9000 §17.2.5: a client MUST ignore these bits. They are the four lowest of the first
+    // byte.
     pub fn verify<P: CryptoProvider>(
         &self,
         provider: &P,
@@ -265,6 +267,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-17.2.5.1-2]
     #[test]
     fn own_connection_id_is_refused_even_with_a_valid_tag() {
         let original_dcid = cid("8394c8f03e515708");
@@ -286,6 +289,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-17.2.5.2-3]
     #[test]
     fn any_changed_bit_is_noticed() {
         for (version, vector) in VECTORS {
@@ -306,6 +310,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-17.2.5.2-4]
     #[test]
     fn token_must_not_be_empty() {
         // A token of five bytes, of one and of none, and a tag that is cut.

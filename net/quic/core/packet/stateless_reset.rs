@@ -18,6 +18,8 @@ const MAX_LEN: usize = 64;
 
 impl StatelessResetToken {
     /// The token for `cid`, as long as `static_key` is the same (RFC 9000 §10.3.2).
+    // RFC 9000 §10.3.2: The stateless reset token MUST be difficult to guess […] The same stateless
+    // reset token MUST NOT be used for multiple connection IDs.
     pub fn derive<P: CryptoProvider>(provider: &P, static_key: &[u8], cid: &ConnectionId) -> Self {
         let mut hash = [0; MAX_HASH_LEN];
         provider.hmac(
@@ -51,6 +53,8 @@ impl StatelessResetToken {
 // than the packet that triggered it, unless it maintains state sufficient to prevent looping.
 // RFC 9000 §10.3: An endpoint that sends a Stateless Reset in response to a packet that is 43 bytes
 // or shorter SHOULD send a Stateless Reset that is one byte shorter than the packet it responds to.
+// RFC 9000 §10.3: An endpoint MUST NOT send a Stateless Reset that is three times or more larger
+// than the packet it receives.
 pub fn answer_len(received: usize) -> Option<usize> {
     received
         .checked_sub(1)
@@ -62,6 +66,7 @@ pub fn answer_len(received: usize) -> Option<usize> {
 /// sent.
 ///
 /// [`Full`] also if these are less than [`MIN_LEN`].
+// RFC 9000 §10.3: Endpoints MUST send Stateless Resets formatted as a packet with a short header.
 pub fn emit(
     writer: &mut Writer<'_>,
     token: &StatelessResetToken,
@@ -87,6 +92,7 @@ mod tests {
     use super::*;
     use crate::crypto::rustcrypto::RustCrypto;
 
+    // [rfc9000-10.3-4]
     #[test]
     fn looks_like_a_short_header_and_ends_in_the_token() {
         let token = StatelessResetToken::new([0x77; 16]);
@@ -127,6 +133,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-10.3-2] [rfc9000-10.3.3-1]
     #[test]
     fn every_answer_is_shorter_so_no_loop_lasts() {
         for received in 0..2000 {
@@ -139,6 +146,7 @@ mod tests {
         assert_eq!(answer_len(1200), Some(64));
     }
 
+    // [rfc9000-10.3.2-1] [rfc9000-10.3.2-5]
     #[test]
     fn tokens_depend_on_key_and_connection_id() {
         let derive = |key: &[u8], cid| {

@@ -78,6 +78,7 @@ fn seal(
     writer.written().to_vec()
 }
 
+// [rfc9000-17.2-6] [rfc9001-5.2-1]
 #[test]
 fn client_initial_of_both_versions() {
     for (version, vector) in [(V1, V1_CLIENT_INITIAL), (V2, V2_CLIENT_INITIAL)] {
@@ -153,6 +154,7 @@ fn server_initial_of_both_versions() {
     }
 }
 
+// [rfc9000-17.3.1-2]
 #[test]
 fn chacha_short_header_of_rfc_9001_appendix_a_5() {
     let secret = hex("9ac312a7f877468ebe69422748ad00a15443f18203a07d6060f688f30f21632b");
@@ -233,6 +235,7 @@ fn every_suite_opens_what_it_seals() {
     }
 }
 
+// [rfc9001-5.5-2]
 #[test]
 fn next_key_phase_needs_the_next_keys() {
     for suite in SUITES {
@@ -310,6 +313,7 @@ fn parts_give_the_same_packet() {
     assert_eq!(writer.written(), whole);
 }
 
+// [rfc9000-12.2-1] [rfc9000-12.2-3]
 #[test]
 fn packets_coalesce() {
     let dcid = cid(DCID);
@@ -397,6 +401,7 @@ fn large_datagrams_get_a_longer_length() {
     );
 }
 
+// [rfc9000-17.2-7] [rfc9000-17.3.1-3]
 #[test]
 fn reserved_bits_close_the_connection_only_if_authentic() {
     let dcid = cid(DCID);
@@ -466,6 +471,7 @@ fn any_changed_bit_is_discarded() {
     }
 }
 
+// [rfc9000-10.3-3] [rfc9001-5.4.2-1]
 #[test]
 fn any_cut_is_discarded() {
     let mut keys = keys(&InitialSecrets::derive(&RustCrypto, V1, &cid(DCID)).server);
@@ -706,6 +712,7 @@ proptest! {
     }
 }
 
+// [rfc9000-13.2.6-3]
 #[test]
 fn zero_rtt_and_one_rtt_share_a_space() {
     assert_eq!(PacketType::Initial.space(), PacketNumberSpace::Initial);

@@ -66,6 +66,8 @@ impl<'a> VersionNegotiation<'a> {
             // RFC 9000 §17.2.1: servers SHOULD set the most significant bit of this field (0x40) to
             // 1 so that Version Negotiation packets appear to have the Fixed Bit field.
             writer.u8(LONG_HEADER | FIXED_BIT | random)?;
+            // RFC 9000 §17.2.1: The Version field of a Version Negotiation packet MUST be set to
+            // 0x00000000.
             writer.u32(Version::NEGOTIATION.get())?;
             // RFC 9000 §17.2.1: The server MUST include the value from the Source Connection ID
             // field of the packet it receives in the Destination Connection ID field.
@@ -98,6 +100,8 @@ mod tests {
     use crate::packet::{Datagram, FixedBit, InvariantHeader, Packet};
     use crate::testing::hex;
 
+    // [rfc9000-17.2.1-1] [rfc9000-17.2.1-2] [rfc9000-17.2.1-3] [rfc9000-17.2.1-4]
+    // [rfc9000-17.2.1-5]
     #[test]
     fn answers_with_the_connection_ids_turned() {
         // The client tries a reserved version with connection IDs that are too long for version 1.

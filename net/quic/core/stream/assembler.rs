@@ -36,6 +36,8 @@ const MAX_ISLANDS: usize = 1024;
 const SPARE_ISLANDS: usize = 4;
 
 /// A stream of chunks on its way into order.
+// RFC 9000 §2.2: Endpoints MUST be able to deliver stream data to an application as an ordered byte
+// stream.
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
     // INVARIANT: `ready` holds `read..end`. The islands are sorted, not empty, and there is a hole
@@ -390,6 +392,7 @@ mod tests {
         }
     }
 
+    // [rfc9000-2.2-1]
     #[test]
     fn order_is_kept_and_data_can_be_read_in_pieces() {
         let mut fixture = Fixture::new();

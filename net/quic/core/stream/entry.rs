@@ -11,6 +11,8 @@ use core::mem::size_of;
 use kernel::alloc::KBox;
 
 /// An open stream, or a closed one that has not been read to its end.
+// RFC 9000 §4.4: Both endpoints MUST maintain flow control state for the stream in the unterminated
+// direction until that direction enters a terminal state.
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     /// Absent if only the peer sends.

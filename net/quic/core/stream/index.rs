@@ -55,6 +55,7 @@ impl Index {
     }
 
     /// The lowest stream that is not open.
+    // RFC 9000 §2.1: A QUIC endpoint MUST NOT reuse a stream ID within a connection.
     pub(crate) fn next(&self) -> u64 {
         self.next
     }

@@ -188,6 +188,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         let Some(recv) = stream.recv.as_mut() else {
             return Ok(());
         };
+        // RFC 9000 §4.5: The receiver MUST use the final size of the stream to account for all
+        // bytes sent on the stream in its connection-level flow controller.
         let raised = recv
             .check_reset(code, size)
             .map_err(|violation| error(frame_type, violation))?;
@@ -283,6 +285,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         maximum: VarInt,
         events: &mut impl FnMut(StreamEvent),
     ) {
+        // RFC 9000 §4.6, §19.11: MAX_STREAMS frames that do not increase the stream limit MUST be
+        // ignored.
         let raised = self
             .local
             .get_mut(kind(directionality))
@@ -350,8 +354,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 reason,
             )
         };
-        // RFC 9000 §19.4, §19.8, §19.13: a frame for a send-only stream; §19.5, §19.10: a frame for
-        // a receive-only stream MUST terminate the connection with error STREAM_STATE_ERROR.
+        // A frame for a send-only stream: [rfc9000-19.4-1] [rfc9000-19.8-1] [rfc9000-19.13-1]; for
+        // a receive-only stream: [rfc9000-19.5-2] [rfc9000-19.10-2].
         if wrong_way && id.directionality() == Directionality::Unidirectional {
             return Err(state_error("the stream goes the other way").into());
         }
@@ -361,8 +365,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 Ok(Some(slot))
             }
             Place::Closed => Ok(None),
-            // RFC 9000 §19.5, §19.8, §19.10: a frame for a locally initiated stream that has not
-            // yet been created.
+            // A frame for a locally initiated stream that has not yet been created:
+            // [rfc9000-19.5-1] [rfc9000-19.8-1] [rfc9000-19.10-1].
             Place::Unopened if id.initiator() == self.role => {
                 Err(state_error("the stream was not opened").into())
             }
@@ -375,6 +379,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                     .get(kind(id.directionality()))
                     .map_or(0, |remote| remote.limit);
                 if id.initiator() != self.role && id.index() >= limit {
+                    // RFC 9000 §19.11: An endpoint MUST terminate a connection with an error of
+                    // type STREAM_LIMIT_ERROR if a peer opens more streams than was permitted.
                     let code = TransportErrorCode::STREAM_LIMIT_ERROR;
                     return Err(TransportError::new(
                         code,
@@ -391,6 +397,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
 // RFC 9000 §4.1: A receiver MUST close the connection with an error of type FLOW_CONTROL_ERROR if
 // the sender violates the advertised connection or stream data limits.
+// RFC 9000 §19.9: An endpoint MUST terminate a connection with an error of type FLOW_CONTROL_ERROR
+// if it receives more data than the maximum data value that it has sent.
 #[inline]
 fn check_connection(
     received: u64,

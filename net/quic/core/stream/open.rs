@@ -86,6 +86,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
         // RFC 9000 §4.6: Endpoints MUST NOT exceed the limit set by their peer. Only streams with a
         // stream ID less than (max_streams * 4 + first_stream_id_of_type) can be opened.
+        // [rfc9000-19.11-3]
         let local = self
             .local
             .get(kind(id.directionality()))

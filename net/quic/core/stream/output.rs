@@ -127,6 +127,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 self.schedule.end_data(&mut self.slab, slot);
                 continue;
             };
+            // RFC 9000 §2.2: An endpoint MUST NOT send data on any stream without ensuring that it
+            // is within the flow control limits set by its peer. RFC 9000 §19.9: The sum of the
+            // final sizes on all streams -- including streams in terminal states -- MUST NOT exceed
+            // the value advertised by a receiver.
             let credit = self.send_window.available(self.sent);
             match send.next_frame(&self.tx, id, space, credit, tail, flags) {
                 Turn::Frame { frame, new } => {
@@ -314,6 +318,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 }
 
 /// The control frame that `pending` stands for, if it is still needed.
+// RFC 9000 §3.3: A sender MUST NOT send any of these frames from a terminal state ("Data Recvd" or
+// "Reset Recvd"). What was wanted earlier is passed over here.
 fn control_frame(stream: &Stream, pending: Pending) -> Option<Frame<'static>> {
     let id = stream.id;
     let (send, recv) = (stream.send.as_ref(), stream.recv.as_ref());

@@ -197,6 +197,9 @@ impl RecvPart {
 
     // RFC 9000 §4.1: A receiver MUST close the connection with an error of type FLOW_CONTROL_ERROR
     // if the sender violates the advertised connection or stream data limits.
+    // RFC 9000 §19.10: An endpoint MUST terminate a connection with an error of type
+    // FLOW_CONTROL_ERROR if it receives more data than the largest maximum stream data that it has
+    // sent for the affected stream.
     #[inline]
     fn check_limit(&self, end: Offset) -> Result<u64, Violation> {
         if end.get() > self.window.limit() {
@@ -475,6 +478,7 @@ mod tests {
 
     const STATES: [RecvState; 5] = [Recv, SizeKnown, DataRecvd, DataRead, ResetRecvd];
 
+    // [rfc9000-4.4-1]
     #[test]
     fn transitions_of_rfc_9000_figure_3() {
         type Event = (&'static str, fn(&mut Fixture), [RecvState; 5]);
@@ -594,6 +598,7 @@ mod tests {
         );
     }
 
+    // [rfc9000-4.1-2] [rfc9000-19.10-4]
     #[test]
     fn limit_of_the_stream() {
         let mut fixture = Fixture::new();

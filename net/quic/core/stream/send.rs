@@ -168,6 +168,7 @@ impl SendPart {
         self.window.available(self.buffer.end().get())
     }
 
+    // RFC 9000 §4.5: An endpoint MUST NOT send data on a stream at or beyond the final size.
     pub(crate) fn check_writable(&self) -> Result<(), WriteError> {
         if self.fin != Fin::No || self.reset.is_some() {
             return Err(WriteError::Finished);
@@ -242,6 +243,8 @@ impl SendPart {
         let mut len = 0;
         if unsent > 0 {
             // RFC 9000 §4.1: Senders MUST NOT send data in excess of either limit.
+            // RFC 9000 §19.10: The data sent on a stream MUST NOT exceed the largest maximum stream
+            // data value advertised by the receiver.
             let stream = self.window.available(offset.get());
             if stream == 0 {
                 return Turn::Blocked;
@@ -330,8 +333,8 @@ impl SendPart {
     /// Whether the limit of the stream holds back what was written, or would hold back what comes
     /// next.
     // RFC 9000 §3.1: In the "Data Sent" state, the endpoint does not need to send
-    // STREAM_DATA_BLOCKED frames. §3.3: A sender MUST NOT send a STREAM_DATA_BLOCKED frame for a
-    // stream in the "Reset Sent" state.
+    // STREAM_DATA_BLOCKED frames. §3.3: A sender MUST NOT send a STREAM or STREAM_DATA_BLOCKED
+    // frame for a stream in the "Reset Sent" state or any terminal state.
     pub(crate) fn is_blocked(&self) -> bool {
         let has_more = self.buffer.next() < self.buffer.end() || self.check_writable().is_ok();
         has_more && self.credit() == 0
@@ -432,6 +435,8 @@ impl SendPart {
     }
 
     /// The code, final size and reliable size of the RESET_STREAM or RESET_STREAM_AT frame to send.
+    // RFC 9000 §13.3: The content of a RESET_STREAM frame MUST NOT change when it is sent again.
+    // Nothing is appended to a stream that was reset.
     pub(crate) fn reset_frame(&self) -> Option<(VarInt, Offset, Offset)> {
         let reset = self.reset.as_ref().filter(|_| self.reset_is_due())?;
         Some((reset.code, self.buffer.end(), reset.reliable))
@@ -608,6 +613,7 @@ mod tests {
 
     const STATES: [SendState; 6] = [Ready, Send, DataSent, DataRecvd, ResetSent, ResetRecvd];
 
+    // [rfc9000-3.5-1]
     #[test]
     fn transitions_of_rfc_9000_figure_2() {
         type Event = (&'static str, fn(&mut Fixture), [SendState; 6]);
@@ -717,6 +723,7 @@ mod tests {
         assert_eq!(STATES.map(|state| state as u8), [0, 1, 2, 3, 4, 5]);
     }
 
+    // [rfc9000-3.3-1] [rfc9000-3.3-2] [rfc9000-4.5-2]
     #[test]
     fn nothing_is_sent_after_the_end() {
         for state in [DataSent, DataRecvd, ResetSent, ResetRecvd] {
@@ -725,7 +732,8 @@ mod tests {
             assert_eq!(fixture.part.finish(), Err(WriteError::Finished));
             assert_eq!(fixture.send(), None, "{state:?}");
         }
-        // RFC 9000 §3.3: A sender MUST NOT send a STREAM frame after sending a RESET_STREAM frame.
+        // RFC 9000 §3.3: A sender MUST NOT send a STREAM or STREAM_DATA_BLOCKED frame for a stream
+        // in the "Reset Sent" state.
         let mut fixture = in_state(ResetSent);
         fixture.lose((0, 10, false));
         assert_eq!(fixture.send(), None);
@@ -771,6 +779,7 @@ mod tests {
         ));
     }
 
+    // [rfc9000-4.1-1] [rfc9000-19.10-3] [rfc9000-4.1-3]
     #[test]
     fn both_limits_hold_new_data_back_and_neither_a_retransmission() {
         let mut fixture = Fixture::new();
@@ -886,6 +895,7 @@ mod tests {
         ));
     }
 
+    // [rfc9000-13.3-1]
     #[test]
     fn reset_has_the_size_of_what_was_sent() {
         let mut fixture = Fixture::new();

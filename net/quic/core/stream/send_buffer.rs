@@ -21,6 +21,7 @@ use core::ops::Range;
 use kernel::alloc::{AllocError, Flags};
 
 /// The data of a stream on its way to the peer.
+// RFC 9000 §2.2: The data at a given offset MUST NOT change if it is sent multiple times.
 pub(crate) struct SendBuffer {
     // INVARIANT: `list` holds the bytes from `front` on, up to `end` or, if that is lower, `keep`.
     // Everything below `acked_to` is acknowledged; `acked` and `lost` are disjoint sets between
@@ -673,6 +674,7 @@ mod tests {
     }
 
     proptest! {
+        // [rfc9000-2.2-2]
         #[test]
         fn agrees_with_a_byte_by_byte_model(
             steps in proptest::collection::vec((0..8_u8, 0..100_usize), 0..300),

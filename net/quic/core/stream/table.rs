@@ -186,8 +186,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// The peer allows this much: its transport parameters, or those remembered for 0-RTT and then
     /// its transport parameters.
-    // RFC 9000 §7.4.1: a server MUST NOT reduce any limits that might be violated by the client
-    // with its 0-RTT data.
+    // RFC 9000 §7.4.1: the server MUST NOT reduce any limits or alter any values that might be
+    // violated by the client with its 0-RTT data.
     pub fn set_peer_limits(&mut self, limits: &StreamLimits) {
         self.peer = *limits;
         self.send_window.raise(limits.max_data.get());
@@ -215,8 +215,9 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// The caller reports the 0-RTT packets as lost before this, so that the control frames in them
     /// are sent again. What was written is sent again from the beginning of each stream; a stream
     /// that this peer does not allow yet waits until it does.
-    // RFC 9001 §4.6.2: the client MUST reset the state of all streams, including application state
-    // bound to those streams. (A program that wants to write anew resets the streams itself.)
+    // RFC 9001 §4.6.2: The client therefore MUST reset the state of all streams, including
+    // application state bound to those streams. (A program that wants to write anew resets the
+    // streams itself.)
     pub fn on_early_data_rejected(&mut self, limits: &StreamLimits) {
         self.peer = *limits;
         self.send_window = SendWindow::new(limits.max_data.get());
@@ -454,6 +455,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// Stream `id` is closed: the peer may open another in its place.
+    // RFC 9000 §4.6: An endpoint MUST NOT wait to receive this signal before advertising additional
+    // credit […] STREAMS_BLOCKED.
     fn replenish(&mut self, id: StreamId) {
         if id.initiator() == self.role {
             return;

@@ -104,6 +104,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// delivered first, if the peer understands RESET_STREAM_AT.
     ///
     /// A second reset with the same code may lower `reliable`.
+    // RFC 9000 §11.2: RESET_STREAM MUST only be instigated by the application protocol that uses
+    // QUIC.
     pub fn reset(
         &mut self,
         id: StreamId,

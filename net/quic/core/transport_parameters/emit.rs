@@ -28,6 +28,8 @@ impl TransportParameters {
     ///
     /// `grease` is 64 random bits, the same for every call on a connection, from which a reserved
     /// parameter and a reserved version are made; without it there are none.
+    // RFC 9000 §7.4: An endpoint MUST NOT send a parameter more than once in a given transport
+    // parameters extension.
     pub fn emit(
         &self,
         writer: &mut Writer<'_>,
@@ -144,6 +146,9 @@ impl TransportParameters {
         Ok(())
     }
 
+    // RFC 9000 §18.2: A client MUST NOT include any server-only transport parameter […]
+    // stateless_reset_token. […] This transport parameter MUST NOT be sent by a client but MAY be
+    // sent by a server.
     fn emit_of_server(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         emit_cid(
             writer,

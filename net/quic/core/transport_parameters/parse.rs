@@ -61,6 +61,8 @@ impl TransportParameters {
         Ok(parameters)
     }
 
+    // RFC 9000 §7.4: An endpoint MUST treat receipt of a transport parameter with an invalid value
+    // as a connection error of type TRANSPORT_PARAMETER_ERROR.
     fn set(
         &mut self,
         id: u64,

@@ -141,6 +141,8 @@ fn encode(id: u64, value: &[u8]) -> Vec<u8> {
     writer.written().to_vec()
 }
 
+// [rfc9000-4.6-1] [rfc9000-7.4-1] [rfc9000-7.4.2-1] [rfc9000-18.2-4] [rfc9000-18.2-5]
+// [rfc9000-18.2-7] [rfc9000-18.2-9]
 #[test]
 fn each_parameter_of_each_sender() {
     for &(id, value, client, server) in PARAMETERS {
@@ -189,6 +191,7 @@ fn cut_anywhere_but_between_parameters_is_an_error() {
     assert!(TransportParameters::parse(&hex("01 ffffffffffffffff 00"), Server).is_err());
 }
 
+// [rfc9000-7.4.1-3] [rfc9000-18.2-6]
 #[test]
 fn absent_parameters_have_their_defaults() {
     let parameters = TransportParameters::parse(&[], Client).unwrap();
@@ -292,6 +295,7 @@ fn the_fullest_set_fits_the_buffer_of_tlshd() {
     }
 }
 
+// [rfc9000-7.4-2]
 #[test]
 fn order_of_the_parameters() {
     let mut buffer = [0; 300];
@@ -335,6 +339,7 @@ fn order_of_the_parameters() {
     assert_eq!(ids, expected);
 }
 
+// [rfc9000-18.2-1] [rfc9000-18.2-8]
 #[test]
 fn a_client_does_not_send_what_is_the_servers() {
     let mut buffer = [0; 300];
@@ -368,6 +373,7 @@ fn what_does_not_fit_is_not_written_but_for_grease() {
     assert_eq!(writer.position(), size + 4);
 }
 
+// [rfc9000-7.3-2] [rfc9000-7.3-3] [rfc9000-7.3-4] [rfc9000-18.2-3] [rfc9000-18.2-5]
 #[test]
 fn connection_ids_are_authenticated() {
     let (odcid, scid, retry) = (cid(b"odcid"), cid(b"scid"), cid(b"retry"));
@@ -441,6 +447,7 @@ fn connection_ids_are_authenticated() {
     assert_eq!(preferred.authenticate(Server, &seen), Ok(()));
 }
 
+// [rfc9000-7.4.1-2] [rfc9000-7.4.1-4]
 #[test]
 fn what_is_remembered_for_zero_rtt() {
     let remembered = full().remembered();
@@ -464,6 +471,7 @@ fn what_is_remembered_for_zero_rtt() {
     assert_eq!(remembered, expected);
 }
 
+// [rfc9000-7.4.1-6]
 #[test]
 fn server_that_accepts_zero_rtt_keeps_its_limits() {
     let remembered = full().remembered();

@@ -41,6 +41,8 @@ pub fn answer_negotiation_packet(
 ) -> NegotiationAnswer {
     // RFC 9368 §4: Clients MUST ignore any received Version Negotiation packets that contain the
     // Original Version.
+    // RFC 9000 §6.2: A client MUST discard a Version Negotiation packet that lists the QUIC version
+    // selected by the client.
     if offered.clone().any(|version| version == original) {
         return NegotiationAnswer::Ignore;
     }
@@ -191,6 +193,7 @@ mod tests {
     use crate::error::TransportErrorCode;
     use SupportedVersion::{V1, V2};
 
+    // [rfc9000-6.2-1] [rfc9000-6.2-3]
     #[test]
     fn client_answers_a_negotiation_packet() {
         let reserved = Version::reserved(0);

@@ -26,7 +26,8 @@ const BATCH: usize = 40;
 const MAX_EMPTY: u32 = 16;
 
 /// How many packets are kept until the keys for them are there: two flights of ten.
-// RFC 9001 §5.7: An endpoint MAY buffer them, as long as that is bounded.
+// RFC 9001 §5.7: packets protected with 1-RTT keys MAY be stored and later decrypted […] as long as
+// that is bounded.
 const MAX_DEFERRED: usize = 20;
 
 /// IP and UDP headers.

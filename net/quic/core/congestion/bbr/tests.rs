@@ -403,6 +403,7 @@ fn losses_outside_of_probing_lower_the_short_term_model_once_a_round() {
     assert_eq!(bbr.bw, sample.delivery_rate);
 }
 
+// [rfc9002-7.6.2-2]
 #[test]
 fn persistent_congestion_leaves_the_minimum() {
     let mut bbr = probing();

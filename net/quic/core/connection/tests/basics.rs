@@ -2,15 +2,19 @@
 
 //! Handshake, data, and the end.
 
-use super::pair::{config, Pair, Seen, World};
+use super::pair::{cid, config, End, Pair, Seen, World, SUITE};
 use crate::chunk::testing::pattern;
-use crate::connection::{Config, State};
+use crate::connection::path::Path;
+use crate::connection::{Accepted, Config, Connection, State};
+use crate::packet::{Datagram, FixedBit, Packet, PacketType};
 use crate::role::Role;
 use crate::stream_id::Directionality::{Bidirectional, Unidirectional};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use crate::varint::VarInt;
+use crate::version::SupportedVersion;
 use kernel::alloc::flags::GFP_KERNEL;
 
+// [rfc9000-7.2-4] [rfc9000-7.2-5] [rfc9000-7.3-1] [rfc9001-4.1.2-1]
 #[test]
 fn a_handshake_takes_two_round_trips_to_be_confirmed() {
     let mut pair = Pair::new();
@@ -38,6 +42,7 @@ fn data_goes_both_ways() {
     assert!(pair.client.all_read(id).0 == answer);
 }
 
+// [rfc9000-12.3-4] [rfc9000-13.3-2] [rfc9001-4-1] [rfc9001-4.9-1]
 #[test]
 fn lost_data_is_sent_again() {
     for (seed, percent) in [(1, 50), (2, 30), (3, 30), (4, 10), (5, 3)] {
@@ -54,6 +59,7 @@ fn lost_data_is_sent_again() {
     }
 }
 
+// [rfc9000-10.2.2-1] [rfc9000-10.3-1] [rfc9000-10.2.3-1]
 #[test]
 fn close_reaches_the_peer() {
     let mut pair = Pair::new();
@@ -70,6 +76,38 @@ fn close_reaches_the_peer() {
     assert!(seen, "{:?}", pair.server().world.events);
     pair.run_until(|pair| pair.client.connection.state() == State::Closed);
     pair.run_until(|pair| pair.server().connection.state() == State::Closed);
+}
+
+// [rfc9001-5.6-3]
+#[test]
+fn a_server_does_not_send_with_the_keys_of_early_data() {
+    let pair = Pair::new();
+    let mut world = World::new(1);
+    let mut cx = End::cx(&mut world, pair.now);
+    let accepted = Accepted {
+        addresses: pair.client.connection.addresses().unwrap(),
+        version: SupportedVersion::V1,
+        dcid: cid(1),
+        scid: cid(2),
+        original_dcid: cid(1),
+        validated: true,
+    };
+    let mut server = Connection::accept(&mut cx, config(), &accepted, cid(3)).unwrap();
+    server
+        .install_secret(&mut cx, PacketType::ZeroRtt, false, SUITE, &[1; 32])
+        .unwrap();
+    assert!(!server.can_send_data());
+    server.close(&mut cx, VarInt::ZERO, b"");
+    let mut batch = server.begin_batch(&mut cx, 1).unwrap();
+    let mut out = [0; 1200];
+    let len = server.fill(&mut cx, &mut batch, &mut out).unwrap();
+    let types: Vec<_> = Datagram::new(&mut out[..len], 8, FixedBit::Ignored)
+        .filter_map(|packet| match packet {
+            Ok(Packet::Protected(packet)) => Some(packet.packet_type()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(types, [PacketType::Initial]);
 }
 
 #[test]
@@ -96,6 +134,7 @@ fn keep_alive_keeps_alive() {
     assert_eq!(pair.server().connection.state(), State::Open);
 }
 
+// [rfc9001-6.1-3] [rfc9001-6.2-1] [rfc9001-6.2-2] [rfc9001-6.3-2]
 #[test]
 fn keys_are_updated() {
     let mut pair = Pair::new();
@@ -138,6 +177,7 @@ fn datagrams_arrive() {
     }
 }
 
+// [rfc9000-8-1] [rfc9000-8.1-1] [rfc9000-8.1-2] [rfc9000-14.1-4]
 #[test]
 fn a_server_that_knows_no_address_sends_three_times_as_much() {
     let mut pair = Pair::new();
@@ -158,4 +198,25 @@ fn a_server_that_knows_no_address_sends_three_times_as_much() {
     let (from_client, from_server) = counts.get();
     assert!(from_server > from_client, "{from_server}");
     assert!(from_server <= 3 * from_client, "{from_server}");
+}
+
+// [rfc9000-9.4-3]
+#[test]
+fn a_challenge_is_repeated_after_a_probe_timeout() {
+    let at = |millis| Instant::from_nanos(0) + Duration::from_millis(millis);
+    let mut world = World::new(1);
+    let recovery = config().path(&End::cx(&mut world, at(0)), 1200, 0).unwrap();
+    let addresses = Pair::new().client.connection.addresses().unwrap();
+    let mut path = Path::new(addresses, recovery);
+    path.challenge(at(0), Duration::from_secs(10));
+    // 3 * 333 ms without a sample, and the delay; then twice that.
+    for (sent, due) in [(0, 1024), (1024, 1024 + 2048)] {
+        path.on_challenge_sent([7; 8], at(sent), Duration::from_millis(25));
+        assert_eq!(path.timeout(), Some(at(due)));
+        assert!(!path.on_timeout(at(due - 1)));
+        assert!(!path.challenge_due());
+        assert!(!path.on_timeout(at(due)));
+        assert!(path.challenge_due());
+    }
+    assert!(path.on_timeout(at(10_000)));
 }

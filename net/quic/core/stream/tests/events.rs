@@ -109,6 +109,7 @@ fn resets_in_both_directions() {
     );
 }
 
+// [rfc9000-3.5-1]
 #[test]
 fn stop_sending_is_answered_with_the_same_code() {
     let mut end = End::server();

@@ -43,6 +43,7 @@ fn nothing_is_open_until_it_is_opened() {
     );
 }
 
+// [rfc9000-3.2-1]
 #[test]
 fn a_high_id_opens_the_lower_ones() {
     let mut end = End::client();
@@ -153,6 +154,7 @@ fn streams_of_the_peer() {
     assert_eq!(end.write(2, 1), Err(WriteError::NotOpen));
 }
 
+// [rfc9000-2.1-1]
 #[test]
 fn closed_is_not_the_same_as_never_opened() {
     let mut end = End::client();
@@ -211,6 +213,7 @@ fn stop_and_reset_are_accepted_once() {
     assert_eq!(end.stop(2), Err(StopError::Closed));
 }
 
+// [rfc9000-4.6-2] [rfc9000-4.6-4] [rfc9000-19.11-2] [rfc9000-19.11-3] [rfc9000-13.3-3]
 #[test]
 fn the_limit_of_the_peer_holds() {
     let mut end = End::new(Role::Client, limits(1000, 1000, 10), limits(1000, 1000, 3));
@@ -252,6 +255,7 @@ fn the_limit_of_the_peer_holds() {
     assert_eq!(end.open(2), Ok(()), "the other kind has its own");
 }
 
+// [rfc9000-2.1-1]
 #[test]
 fn stream_ids_end_somewhere() {
     let mut end = End::new(
@@ -263,6 +267,7 @@ fn stream_ids_end_somewhere() {
     assert_eq!(end.streams.next(Bidirectional), Err(OpenError::Exhausted));
 }
 
+// [rfc9000-4.6-5]
 #[test]
 fn the_peer_may_open_as_many_as_at_first_and_one_for_each_that_closed() {
     let mut end = End::server();

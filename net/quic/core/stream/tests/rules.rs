@@ -4,6 +4,7 @@
 
 use super::*;
 
+// [rfc9000-19.4-1] [rfc9000-19.5-2] [rfc9000-19.8-1] [rfc9000-19.10-2] [rfc9000-19.13-1]
 #[test]
 fn frames_for_streams_that_go_the_other_way() {
     // RFC 9000 §19.4, §19.5, §19.8, §19.10, §19.13. Stream 3 is ours, stream 2 the peer's.
@@ -29,6 +30,7 @@ fn frames_for_streams_that_go_the_other_way() {
     }
 }
 
+// [rfc9000-19.5-1] [rfc9000-19.8-1] [rfc9000-19.10-1]
 #[test]
 fn frames_for_streams_that_we_did_not_open() {
     let mut end = End::server();
@@ -47,6 +49,7 @@ fn frames_for_streams_that_we_did_not_open() {
     end.on_stream(1, 0, 1, false).unwrap();
 }
 
+// [rfc9000-3.2-1] [rfc9000-4.6-3] [rfc9000-19.11-4]
 #[test]
 fn every_frame_opens_a_stream_of_the_peer_within_the_limit() {
     type Receive = fn(&mut End, u64) -> Result<(), FrameError>;
@@ -80,6 +83,7 @@ fn every_frame_opens_a_stream_of_the_peer_within_the_limit() {
     }
 }
 
+// [rfc9000-4.1-2] [rfc9000-19.9-2]
 #[test]
 fn limit_of_the_connection() {
     let mut end = End::new(Role::Server, limits(100, 80, 10), limits(0, 0, 0));
@@ -103,6 +107,7 @@ fn limit_of_the_connection() {
     assert_eq!(code(beyond), TransportErrorCode::FLOW_CONTROL_ERROR);
 }
 
+// [rfc9000-4.2-1]
 #[test]
 fn credit_comes_back_with_the_value_of_now() {
     let mut end = End::new(Role::Server, limits(100, 80, 10), limits(0, 0, 0));
@@ -146,6 +151,7 @@ fn credit_comes_back_with_the_value_of_now() {
     assert_eq!(end.control(), [newer[0].clone()]);
 }
 
+// [rfc9000-4.5-1]
 #[test]
 fn a_reset_returns_the_credit_of_the_whole_stream_and_purges_it() {
     let mut end = End::new(Role::Server, limits(100, 80, 10), limits(0, 0, 0));

@@ -62,6 +62,7 @@ fn contents_are_what_was_written() {
     }
 }
 
+// [rfc9000-2.2-3] [rfc9000-4.1-1] [rfc9000-19.9-1]
 #[test]
 fn the_limit_of_the_connection_stops_new_data_only() {
     let mut end = End::new(Role::Client, limits(0, 0, 0), limits(100, 80, 10));
@@ -309,6 +310,7 @@ fn control_frames_that_do_not_fit_wait() {
     assert!(!end.streams.has_control());
 }
 
+// [rfc9001-4.6.2-2]
 #[test]
 fn early_data_that_was_rejected_is_sent_again_within_the_new_limits() {
     let mut end = End::new(Role::Client, limits(0, 0, 0), limits(1000, 500, 10));
