@@ -139,9 +139,10 @@ impl Observer {
     fn on_packet(&mut self, addresses: Addresses, packet_type: PacketType, packet: &Sealed) {
         let seen = &mut self.seen[packet_type.space() as usize];
         let last = seen.last().copied();
+        let number = packet.number;
         assert!(
-            last.is_none_or(|last| packet.number > last),
-            "{last:?} {packet:?}"
+            last.is_none_or(|last| number > last),
+            "{packet_type:?} {number} after {last:?}"
         );
         seen.insert(packet.number);
         // Whatever the peer may have declared.
