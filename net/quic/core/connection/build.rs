@@ -579,7 +579,17 @@ impl<E: Environment> Connection<E> {
             self.keys.on_sent(number);
         }
         self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
         if batch.kind == Kind::Close {
+            // Nobody waits for an acknowledgment. But the number is used up: RFC 9000 §10.2.1 lets
+            // the same packet be sent again, and the next one may be another, in its padding for
+            // instance, which RFC 9001 §5.3 forbids to encrypt with the same nonce.
+            let (flags, content) = (SentFlags::NONE, Content::Nothing);
+            let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
+            // Room was reserved before the packet was begun.
+            let _ = self
+                .recovery
+                .on_packet_sent(space, number, sent, &mut self.paths, cx.flags);
             return true;
         }
         let flag = |set: bool, flag: SentFlags| match set {
@@ -592,7 +602,6 @@ impl<E: Environment> Connection<E> {
             .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
             .with(flag(has_ack, SentFlags::HAS_ACK))
             .with(flag(packet_type == PacketType::ZeroRtt, SentFlags::ZERO_RTT));
-        let size = u16::try_from(size).unwrap_or(u16::MAX);
         let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
         // Room was reserved before the packet was begun.
         let _ = self

@@ -111,6 +111,31 @@ fn a_server_does_not_send_with_the_keys_of_early_data() {
 }
 
 #[test]
+fn close_is_repeated_with_another_packet_number() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let closes = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let shared = closes.clone();
+    pair.drops = Box::new(move |role, flying| {
+        if role == Role::Client {
+            shared.borrow_mut().push(flying.bytes.clone());
+        }
+        role == Role::Client
+    });
+    let now = pair.now;
+    pair.client.with(now, |connection, cx| {
+        connection.close(cx, VarInt::from_u32(7), b"enough");
+    });
+    pair.run_for(Duration::from_millis(1));
+    pair.server().connection.ping();
+    pair.run_for(Duration::from_millis(20));
+    let closes = closes.borrow();
+    assert!(closes.len() > 1);
+    assert_ne!(closes[0], closes[1]);
+}
+
+#[test]
 fn silence_ends_the_connection() {
     let mut pair = Pair::new();
     pair.connect();
