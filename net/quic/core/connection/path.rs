@@ -276,6 +276,8 @@ impl PathSet {
         mut path: Path,
         flags: Flags,
     ) -> Result<(u8, Option<Path>), AllocError> {
+        // Without memory nothing changes.
+        self.paths.reserve(1, flags)?;
         let evicted = match self.paths.len() < MAX_PATHS {
             true => None,
             false => {

@@ -446,12 +446,18 @@ impl<E: Environment> Connection<E> {
         path.on_received(datagram_len);
         // RFC 9000 §9.5: an endpoint MUST NOT reuse a connection ID when sending to more than one
         // destination address. Unless the peer gave no other.
-        path.cid = self.body.remote_cids.reserve_unused();
+        let cid = self.body.remote_cids.reserve_unused();
+        path.cid = cid;
         // RFC 9000 §9: An endpoint MUST perform path validation (Section 8.2) if it detects any
         // change to a peer's address, unless it has previously validated that address. RFC 9000
         // §9.6.2: The server MUST probe on the path toward the client from its preferred address.
         path.challenge(cx.now, self.validation_patience());
-        let (id, evicted) = self.paths.add(path, cx.flags).ok()?;
+        let Ok((id, evicted)) = self.paths.add(path, cx.flags) else {
+            if let Some(sequence) = cid {
+                self.body.remote_cids.release(sequence);
+            }
+            return None;
+        };
         if let Some(evicted) = evicted {
             self.on_path_gone(&evicted);
         }
