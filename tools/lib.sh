@@ -9,7 +9,8 @@ set -Eeuo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 QUIC_CACHE=${QUIC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/quic}
 QUIC_MIRROR=${QUIC_MIRROR:-http://deb.debian.org}
-JOBS=${JOBS:-$(nproc)}
+JOBS=${JOBS:-$(($(nproc) + 1))} # one more than processors, for one waits for the disk
+export JOBS
 
 # Everything costly lives under $QUIC_CACHE in a directory whose name ends in a
 # hash of what it was made from. A file `.done` marks it complete; without it
