@@ -105,3 +105,6 @@ root_packages() { grep -v '^#' "$TOP/tools/packages.trixie" | xargs; }
 
 # The trixie root of this checkout: its name changes with the package list.
 root_dir() { printf '%s/root-%s' "$QUIC_CACHE" "$(hash_of "$TOP/tools/packages.trixie" "$QUIC_MIRROR")"; }
+
+# What cargo has made of the crates that others wrote, for a clone that has made nothing yet.
+compiled_crates() { printf '%s/crates-%s' "$QUIC_CACHE" "$(hash_of "$TOP/Cargo.lock" "$(basename "$(root_dir)")")"; }
