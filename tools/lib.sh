@@ -9,7 +9,8 @@ set -Eeuo pipefail
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 QUIC_CACHE=${QUIC_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/quic}
 QUIC_MIRROR=${QUIC_MIRROR:-http://deb.debian.org}
-JOBS=${JOBS:-$(nproc)}
+JOBS=${JOBS:-$(($(nproc) + 1))} # one more than processors, for one waits for the disk
+export JOBS
 
 # Everything costly lives under $QUIC_CACHE in a directory whose name ends in a
 # hash of what it was made from. A file `.done` marks it complete; without it
@@ -104,3 +105,6 @@ root_packages() { grep -v '^#' "$TOP/tools/packages.trixie" | xargs; }
 
 # The trixie root of this checkout: its name changes with the package list.
 root_dir() { printf '%s/root-%s' "$QUIC_CACHE" "$(hash_of "$TOP/tools/packages.trixie" "$QUIC_MIRROR")"; }
+
+# What cargo has made of the crates that others wrote, for a clone that has made nothing yet.
+compiled_crates() { printf '%s/crates-%s' "$QUIC_CACHE" "$(hash_of "$TOP/Cargo.lock" "$(basename "$(root_dir)")")"; }

@@ -53,8 +53,8 @@ pub(crate) const LOADS_THE_MODULE: &str = "module.is_loaded_on_demand";
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
     [
-        many::cases(), // first, for they take long
         module::cases(),
+        many::cases(), // early, for they take long
         create::cases(),
         bind::cases(),
         bind_port::cases(),
