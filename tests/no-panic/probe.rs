@@ -32,8 +32,8 @@ use quic_core::datagram::{DatagramError, DatagramReceiver, DatagramSender};
 use quic_core::ecn::EcnCodepoint;
 use quic_core::error::TransportError;
 use quic_core::frame::{
-    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames,
-    NewConnectionId, StreamHeader,
+    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames, NewConnectionId,
+    StreamHeader,
 };
 use quic_core::loss::path::{PathConfig, PathRecovery, SendAllowance, SendLimit};
 use quic_core::loss::{AckInfo, Fates, Outcome, Paths, Recovery, Timeout};
@@ -608,6 +608,8 @@ pub fn probe_received(
     received.descending().for_each(visit);
     received.forget_below(to);
     received.first_missing(from, to)
+}
+
 /// A chunk of which the compiler knows nothing.
 pub struct Fragment {
     memory: &'static dyn Opaque,
@@ -958,7 +960,7 @@ pub fn probe_remote_cids(
 ) -> Result<Option<ConnectionId>, FrameError> {
     cids.on_new(frame, flags)?;
     let reserved = cids.reserve_unused();
-    if !reserved.is_some_and(|reserved| cids.activate(reserved)) {
+    if !reserved.is_some_and(|reserved| cids.activate(reserved).is_some()) {
         cids.release(sequence);
     }
     if cids.has_pending() {

@@ -54,7 +54,7 @@ pub use environment::{Addresses, Context, Environment, ReceiveBuffer};
 pub use event::{CloseReason, Event};
 pub use migration::MigrateError;
 pub use receive::Arrival;
-pub use tls::{SecretError, UpdateError};
+pub use tls::{NewTokenError, SecretError, UpdateError};
 pub use transmit::Batch;
 
 use crate::ack::{AckTiming, Receiver};
@@ -174,6 +174,8 @@ pub struct Connection<E: Environment> {
     initial_discarded: bool,
     handshake_discarded: bool,
     amplification_limited: bool,
+    /// There is no packet number for another packet.
+    out_of_numbers: bool,
     /// A packet of the peer was processed.
     heard: bool,
     eliciting_since_heard: bool,
@@ -214,7 +216,8 @@ impl<E: Environment> Connection<E> {
 
     /// A server's connection with a client whose first packet is at hand; it is to be passed to
     /// [`Self::on_datagram`] next. Packets will arrive with Destination Connection ID `local_cid`,
-    /// or until the client knows that, with the one of the first packet.
+    /// or until the client knows that, with the one of the first packet; and with the one of
+    /// `config.parameters.preferred_address`, if that is given.
     pub fn accept(
         cx: &mut Context<'_, E>,
         config: Config,
@@ -248,6 +251,11 @@ impl<E: Environment> Connection<E> {
             parameters.retry_source_connection_id = Some(accepted.dcid);
         }
         parameters.stateless_reset_token = Some(cx.env.reset_token(&local_cid));
+        if let Some(preferred) = &mut parameters.preferred_address {
+            let cid = preferred.connection_id;
+            preferred.stateless_reset_token = cx.env.reset_token(&cid);
+            connection.body.local_cids.issue_preferred(cid, cx.flags)?;
+        }
         connection.fill_version_information();
         if let Some(path) = connection.paths.active_mut() {
             path.validated = accepted.validated;
@@ -332,12 +340,13 @@ impl<E: Environment> Connection<E> {
             initial_discarded: false,
             handshake_discarded: false,
             amplification_limited: false,
+            out_of_numbers: false,
             heard: false,
             eliciting_since_heard: false,
             ping_due: false,
             // RFC 9000 §17.4: endpoints MUST disable their use of the spin bit for a random
             // selection of at least one in every 16 network paths.
-            spins: bits >> 60 != 0,
+            spins: config.spin_bit && bits >> 60 != 0,
             spin: false,
             config,
         };
@@ -391,15 +400,24 @@ impl<E: Environment> Connection<E> {
         if self.amplification_limited {
             return Instant::FAR_FUTURE;
         }
-        [PacketType::Initial, PacketType::Handshake, PacketType::OneRtt]
-            .into_iter()
-            .filter(|packet_type| self.can_send(*packet_type))
-            .map(|packet_type| self.body.space(packet_type.space()).receiver.timing(Instant::from_nanos(0)))
-            .map(|timing| match timing {
-                AckTiming::At(at) => at,
-                AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
-            })
-            .fold(Instant::FAR_FUTURE, Instant::min)
+        [
+            PacketType::Initial,
+            PacketType::Handshake,
+            PacketType::OneRtt,
+        ]
+        .into_iter()
+        .filter(|packet_type| self.can_send(*packet_type))
+        .map(|packet_type| {
+            self.body
+                .space(packet_type.space())
+                .receiver
+                .timing(Instant::from_nanos(0))
+        })
+        .map(|timing| match timing {
+            AckTiming::At(at) => at,
+            AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
+        })
+        .fold(Instant::FAR_FUTURE, Instant::min)
     }
 
     /// Time has passed. Whatever is due at `cx.now` is done; an early call does no harm.

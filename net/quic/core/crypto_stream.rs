@@ -38,6 +38,8 @@ pub struct CryptoStream<Tx, Rx> {
     recv: Assembler,
     tx: Pool<Tx>,
     rx: Pool<Rx>,
+    /// Nothing new may come any more.
+    sealed: bool,
 }
 
 /// What a CRYPTO frame carries that is being sent.
@@ -82,6 +84,19 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
             recv: Assembler::default(),
             tx: Pool::new(),
             rx: Pool::new(),
+            sealed: false,
+        }
+    }
+
+    /// TLS goes on at a higher level: the peer may repeat what it has sent here, and no more.
+    // RFC 9001 §4.1.3: When TLS provides keys for a higher encryption level, if there is data from
+    // a previous encryption level that TLS has not consumed, this MUST be treated as a connection
+    // error of type PROTOCOL_VIOLATION.
+    pub fn seal(&mut self) -> Result<(), TransportError> {
+        self.sealed = true;
+        match self.readable() == 0 && self.rx.held() == 0 {
+            true => Ok(()),
+            false => Err(beyond_level()),
         }
     }
 
@@ -156,6 +171,13 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
     ) -> Result<bool, FrameError> {
         let offset = Offset::from(frame.offset);
         let end = offset + data.len();
+        // RFC 9001 §4.1.3: If the packet is from a previously installed encryption level, it MUST
+        // NOT contain data that extends past the end of previously received data in that flow.
+        // Implementations MUST treat any violations of this requirement as a connection error of
+        // type PROTOCOL_VIOLATION.
+        if self.sealed && end > self.recv.end() {
+            return Err(beyond_level().into());
+        }
         // RFC 9000 §7.5: If an endpoint does not expand its buffer, it MUST close the connection
         // with a CRYPTO_BUFFER_EXCEEDED error code.
         if end - self.recv.read() > CRYPTO_BUFFER {
@@ -201,6 +223,15 @@ fn exceeded() -> TransportError {
     )
 }
 
+fn beyond_level() -> TransportError {
+    let code = TransportErrorCode::PROTOCOL_VIOLATION;
+    TransportError::new(
+        code,
+        FrameType::CRYPTO.get(),
+        "handshake data below the encryption level of TLS",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,6 +263,26 @@ mod tests {
             .pieces(frame)
             .flat_map(|piece| piece.chunk.as_slice()[piece.range].to_vec())
             .collect()
+    }
+
+    // [rfc9001-4.1.3-2] [rfc9001-4.1.3-3]
+    #[test]
+    fn nothing_new_comes_below_the_level_of_tls() {
+        let mut stream = Stream::new();
+        receive(&mut stream, 0, 100).unwrap();
+        stream.consume(100);
+        stream.seal().unwrap();
+        assert_eq!(receive(&mut stream, 50, 50), Ok(false));
+        let late = code(receive(&mut stream, 50, 51));
+        assert_eq!(late, TransportErrorCode::PROTOCOL_VIOLATION);
+
+        for (offset, consumed) in [(0, 99), (1, 0)] {
+            let mut stream = Stream::new();
+            receive(&mut stream, offset, 100).unwrap();
+            stream.consume(consumed);
+            let unread = stream.seal().unwrap_err();
+            assert_eq!(unread.code, TransportErrorCode::PROTOCOL_VIOLATION);
+        }
     }
 
     // [rfc9000-7.5-1] [rfc9000-7.5-2] [rfc9000-19.6-1]

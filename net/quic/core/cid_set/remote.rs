@@ -305,34 +305,33 @@ impl RemoteCids {
         Some(entry.sequence)
     }
 
-    /// The path that `sequence` was reserved for is in use from now on; the connection ID of the
-    /// old one is retired. Returns whether `sequence` was reserved.
-    // RFC 9000 §5.1.2: Endpoints SHOULD retire connection IDs when they are no longer actively
-    // using either the local or destination address for which the connection ID was used.
-    pub fn activate(&mut self, sequence: u64) -> bool {
-        let mut reserved = self
-            .cids
-            .iter()
-            .filter(|entry| entry.usage == Usage::Reserved);
-        if !reserved.any(|entry| entry.sequence == sequence) {
-            return false;
+    /// The path that `sequence` was reserved for is in use from now on. Returns the connection ID
+    /// that was, which is reserved for the old path now; `None`, and nothing changes, if
+    /// `sequence` was not reserved.
+    pub fn activate(&mut self, sequence: u64) -> Option<u64> {
+        let is_reserved =
+            |entry: &RemoteCid| entry.sequence == sequence && entry.usage == Usage::Reserved;
+        if !self.cids.iter().any(is_reserved) {
+            return None;
         }
-        let old = self.cids.iter().find(|entry| entry.usage == Usage::Active);
-        if let Some(old) = old.map(|entry| entry.sequence) {
-            self.retire(old);
+        let mut old = None;
+        for entry in self.cids.iter_mut() {
+            entry.usage = match entry.usage {
+                _ if entry.sequence == sequence => Usage::Active,
+                Usage::Active => {
+                    old = Some(entry.sequence);
+                    Usage::Reserved
+                }
+                usage => usage,
+            };
         }
-        if let Some(entry) = self
-            .cids
-            .iter_mut()
-            .find(|entry| entry.sequence == sequence)
-        {
-            entry.usage = Usage::Active;
-        }
-        true
+        old
     }
 
     /// The path that `sequence` was reserved for is given up. The peer has seen the connection ID
     /// there, so it is retired.
+    // RFC 9000 §5.1.2: Endpoints SHOULD retire connection IDs when they are no longer actively
+    // using either the local or destination address for which the connection ID was used.
     pub fn release(&mut self, sequence: u64) {
         let mut reserved = self
             .cids
@@ -591,7 +590,7 @@ mod tests {
         assert_eq!(new(&mut set, 4, 4), Ok(Displaced::default()));
         assert_eq!(new(&mut set, 4, 4), Ok(Displaced::default()));
         assert_eq!((held(&set), retired(&mut set)), (vec![6, 7], vec![4]));
-        assert!(!set.activate(reserved), "it is gone");
+        assert_eq!(set.activate(reserved), None, "it is gone");
     }
 
     // [rfc9000-5.1.2-2]
@@ -615,7 +614,8 @@ mod tests {
     fn a_retired_connection_id_does_not_come_back() {
         let mut set = full();
         let reserved = set.reserve_unused().unwrap();
-        assert!(set.activate(reserved));
+        assert_eq!(set.activate(reserved), Some(0));
+        set.release(0);
         assert_eq!((held(&set), retired(&mut set)), (vec![1, 2, 3], vec![0]));
         set.on_acked(VarInt::ZERO);
         // The frame that issued it was taken for lost and arrives again.
@@ -691,9 +691,14 @@ mod tests {
             Some(&cid(0)),
             "the active one is not given up"
         );
-        assert!(set.activate(second));
+        assert_eq!(set.activate(second), Some(0));
         assert_eq!(set.active(), Some(&cid(2)));
-        assert_eq!(retired(&mut set), [1, 0]);
+        assert_eq!(set.get(0), Some(&cid(0)), "the old path keeps its own");
+        // Back again.
+        assert_eq!(set.activate(0), Some(second));
+        assert_eq!(set.active(), Some(&cid(0)));
+        set.release(second);
+        assert_eq!(retired(&mut set), [1, 2]);
     }
 
     // [rfc9000-10.3.1-2]
@@ -707,6 +712,8 @@ mod tests {
         let reserved = set.reserve_unused().unwrap();
         assert!(set.is_reset_token(&token(1)));
         set.activate(reserved);
+        assert!(set.is_reset_token(&token(0)));
+        set.release(0);
         assert!(!set.is_reset_token(&token(0)), "retired");
     }
 

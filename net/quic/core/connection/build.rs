@@ -17,11 +17,10 @@ use crate::cid::ConnectionId;
 use crate::crypto::{Part, TAG_LEN};
 use crate::crypto_stream::CryptoFrame;
 use crate::ecn::EcnCodepoint;
-use crate::frame::{
-    AckFrequency, Frame,
-};
+use crate::frame::{AckFrequency, Frame};
 use crate::packet::{
     Header, LongPacketType, PacketNumber, PacketNumberSpace, PacketType, UnsealedPacket,
+    MIN_INITIAL_DATAGRAM,
 };
 use crate::sent::{SentFlags, SentPacket};
 use crate::sent_frame::SentFrame;
@@ -93,9 +92,14 @@ impl<E: Environment> Connection<E> {
             return false;
         };
         match batch.kind {
-            Kind::Data { ack_only } => self.write_data(cx, writer, &mut draft, packet_type, ack_only),
+            Kind::Data { ack_only } => {
+                self.write_data(cx, writer, &mut draft, packet_type, ack_only)
+            }
             Kind::Close => self.write_close(writer, &mut draft),
-            Kind::Path => self.write_path_frames(cx, writer, &mut draft, batch.path),
+            Kind::Path => {
+                let expanded = pad >= MIN_INITIAL_DATAGRAM;
+                self.write_path_frames(cx, writer, &mut draft, batch.path, expanded);
+            }
             Kind::MtuProbe => {
                 let _ = self.write_frame(writer, &mut draft, &Frame::Ping);
             }
@@ -129,7 +133,11 @@ impl<E: Environment> Connection<E> {
             let mut bytes = [0; 8];
             env.random(&mut bytes);
             u64::from_le_bytes(bytes)
-        })?;
+        });
+        let Some(number) = number else {
+            self.out_of_numbers = true;
+            return None;
+        };
         let dcid = self.dcid(path)?;
         let header = match packet_type {
             PacketType::OneRtt => Header::Short {
@@ -353,7 +361,9 @@ impl<E: Environment> Connection<E> {
         writer: &mut Writer<'_>,
         draft: &mut Draft<E::Tx>,
     ) {
-        if self.body.handshake_done.is_due() && self.write_frame(writer, draft, &Frame::HandshakeDone) {
+        if self.body.handshake_done.is_due()
+            && self.write_frame(writer, draft, &Frame::HandshakeDone)
+        {
             self.body.handshake_done = Delivery::Sent;
             self.note(draft, SentFrame::HandshakeDone);
         }
@@ -427,10 +437,10 @@ impl<E: Environment> Connection<E> {
         }
         let tail = self.tail();
         while draft.has_room() {
-            let Some(mut frame) =
-                self.body
-                    .streams
-                    .poll_stream(writer.remaining(), tail, cx.flags)
+            let Some(mut frame) = self
+                .body
+                .streams
+                .poll_stream(writer.remaining(), tail, cx.flags)
             else {
                 break;
             };
@@ -500,6 +510,7 @@ impl<E: Environment> Connection<E> {
         writer: &mut Writer<'_>,
         draft: &mut Draft<E::Tx>,
         path: u8,
+        expanded: bool,
     ) {
         let mut data = [0; 8];
         // RFC 9000 §8.2.1: The endpoint MUST use unpredictable data in every PATH_CHALLENGE frame.
@@ -508,12 +519,12 @@ impl<E: Environment> Connection<E> {
         let Some(path) = self.paths.get_mut(path) else {
             return;
         };
-        if let Some(data) = path.response.take() {
+        while let Some(data) = path.responses.next() {
             draft.eliciting |= Frame::PathResponse { data }.emit(writer).is_ok();
         }
         if path.challenge_due() && (Frame::PathChallenge { data }).emit(writer).is_ok() {
             draft.eliciting = true;
-            path.on_challenge_sent(data, cx.now, max_ack_delay);
+            path.on_challenge_sent(data, expanded, cx.now, max_ack_delay);
         }
         self.set_path_timer();
     }
@@ -601,7 +612,10 @@ impl<E: Environment> Connection<E> {
             .with(flag(batch.ecn == EcnCodepoint::Ect0, SentFlags::ECT0))
             .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
             .with(flag(has_ack, SentFlags::HAS_ACK))
-            .with(flag(packet_type == PacketType::ZeroRtt, SentFlags::ZERO_RTT));
+            .with(flag(
+                packet_type == PacketType::ZeroRtt,
+                SentFlags::ZERO_RTT,
+            ));
         let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
         // Room was reserved before the packet was begun.
         let _ = self

@@ -13,6 +13,7 @@
 //!     idle timeout, no version in common
 //! ```
 
+use super::path::AMPLIFICATION;
 use super::timers::Timer;
 use super::{Arrival, CloseReason, Connection, Context, Environment, Event};
 use crate::error::TransportErrorCode;
@@ -46,6 +47,40 @@ pub(super) struct Closing {
     /// Datagrams that came since, and how many of them cause the next frame.
     received: u32,
     threshold: u32,
+    /// How many bytes the answers to what came since may have, and the last one had.
+    room: u64,
+    size: u64,
+}
+
+impl Closing {
+    /// A datagram came: an answer may be due, ever more rarely.
+    // RFC 9000 §10.2.1: An endpoint SHOULD limit the rate at which it generates packets in the
+    // closing state. For instance, an endpoint could wait for a progressively increasing number of
+    // received packets or amount of time before responding to received packets.
+    fn on_datagram(&mut self, len: usize) {
+        // RFC 9000 §10.2.1: To avoid being used for an amplification attack, such endpoints MUST
+        // limit the cumulative size of packets it sends to three times the cumulative size of the
+        // packets that are received and attributed to the connection.
+        let allowed = crate::offset::bytes(len).saturating_mul(AMPLIFICATION);
+        self.room = self.room.saturating_add(allowed);
+        self.received = self.received.saturating_add(1);
+        if self.received >= self.threshold && self.room >= self.size {
+            self.received = 0;
+            self.threshold = self.threshold.saturating_mul(2);
+            self.due = true;
+        }
+    }
+
+    /// CONNECTION_CLOSE has left, in a datagram of `len` bytes.
+    pub(super) fn on_sent(&mut self, len: usize) {
+        self.due = false;
+        let len = crate::offset::bytes(len);
+        // The first one answers nothing.
+        if self.size != 0 {
+            self.room = self.room.saturating_sub(len);
+        }
+        self.size = self.size.max(len);
+    }
 }
 
 /// The most bytes of a reason phrase that are sent: it has to fit into a packet.
@@ -100,8 +135,8 @@ impl<E: Environment> Connection<E> {
             cause: Some(cause),
             reason: words,
             due: true,
-            received: 0,
             threshold: 1,
+            ..Closing::default()
         };
         self.state = State::Closing;
         self.begin_end(cx);
@@ -144,22 +179,13 @@ impl<E: Environment> Connection<E> {
         self.closing.due = false;
     }
 
-    /// A datagram came after we had closed: it is answered, ever more rarely.
-    // RFC 9000 §10.2.1: An endpoint SHOULD limit the rate at which it generates packets in the
-    // closing state. For instance, an endpoint could wait for a progressively increasing number of
-    // received packets or amount of time before responding to received packets.
+    /// A datagram came after we had closed.
     pub(super) fn on_datagram_while_closing(&mut self, arrival: &Arrival, len: usize) {
         let path = self.paths.find(&arrival.addresses);
         if let Some(path) = path.and_then(|id| self.paths.get_mut(id)) {
             path.on_received(len);
         }
-        let closing = &mut self.closing;
-        closing.received = closing.received.saturating_add(1);
-        if closing.received >= closing.threshold {
-            closing.received = 0;
-            closing.threshold = closing.threshold.saturating_mul(2);
-            closing.due = true;
-        }
+        self.closing.on_datagram(len);
     }
 
     /// The frame for a packet of `space`.

@@ -2,8 +2,8 @@
 
 //! [`Config`]: what a connection is created with.
 
-use crate::congestion::{Algorithm, MAX_WINDOW};
 use super::{Addresses, Context};
+use crate::congestion::{Algorithm, MAX_WINDOW};
 use crate::loss::path::{PathConfig, PathRecovery};
 use crate::rate::Rate;
 use crate::rtt::INITIAL_RTT;
@@ -17,8 +17,9 @@ use kernel::alloc::AllocError;
 /// What the user decides about a connection.
 #[derive(Copy, Clone, Debug)]
 pub struct Config {
-    /// What is declared to the peer. The connection fills in the connection IDs, the token for
-    /// stateless resets and the version information.
+    /// What is declared to the peer. The connection fills in the connection IDs, the tokens for
+    /// stateless resets and the version information. A preferred address comes with a connection
+    /// ID that no other connection has.
     pub parameters: TransportParameters,
     /// The versions it may be in, the preferred first. A client begins with `version`.
     pub versions: &'static [SupportedVersion],
@@ -47,6 +48,10 @@ pub struct Config {
     /// Whether the fixed bit of packets is varied if the peer agrees (RFC 9287), and what else is
     /// reserved for greasing.
     pub grease: bool,
+    /// Whether the spin bit shows observers the round-trip time.
+    // RFC 9000 §17.4: Implementations MUST allow administrators of clients and servers to disable
+    // the spin bit either globally or on a per-connection basis.
+    pub spin_bit: bool,
     /// Whether data that does not fill a packet waits as long as anything is in flight.
     pub nagle: bool,
     /// Whether the client answers a Version Negotiation packet with this connection.
@@ -75,6 +80,7 @@ impl Config {
             pmtud: true,
             ecn: true,
             grease: true,
+            spin_bit: true,
             nagle: false,
             after_version_negotiation: false,
             keep_alive: None,
@@ -125,4 +131,3 @@ impl Config {
         }
     }
 }
-

@@ -88,6 +88,9 @@ pub enum CloseReason<'a> {
     StatelessReset,
     /// Nothing was heard of the peer for too long (RFC 9000 §10.1).
     IdleTimeout,
+    /// The peer moved to an address that could not be validated, and there is no other any more
+    /// (RFC 9000 §9.3.2).
+    NoPath,
     /// The server does not speak the version; it speaks this one, in which the client may start
     /// again, or none that the client speaks.
     VersionNegotiation(Option<SupportedVersion>),

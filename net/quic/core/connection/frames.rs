@@ -47,12 +47,11 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), FrameError> {
         let data = chunk(packet, &frame.data, buffer)?;
         let Context { env, flags, .. } = cx;
-        self.body.streams.on_stream(
-            frame,
-            data,
-            *flags,
-            &mut |event| env.event(Event::Stream(event)),
-        )
+        self.body
+            .streams
+            .on_stream(frame, data, *flags, &mut |event| {
+                env.event(Event::Stream(event))
+            })
     }
 
     #[inline]
@@ -107,10 +106,10 @@ impl<E: Environment> Connection<E> {
             .recv_limit
             .saturating_sub(self.body.streams.recv_held());
         let streams = &mut self.body.streams;
-        let readable =
-            self.body
-                .datagrams_in
-                .on_datagram(chunk, limit, cx.flags, || streams.interject());
+        let readable = self
+            .body
+            .datagrams_in
+            .on_datagram(chunk, limit, cx.flags, || streams.interject());
         if readable {
             cx.env.event(Event::Datagram);
         }
@@ -159,7 +158,7 @@ impl<E: Environment> Connection<E> {
                     // MUST be sent on the network path where the PATH_CHALLENGE frame was received.
                     // RFC 9000 §19.17: The recipient of this frame MUST generate a PATH_RESPONSE
                     // frame (Section 19.18) containing the same Data value.
-                    path.response = Some(data);
+                    path.responses.push(data);
                 }
             }
             Frame::PathResponse { data } => self.on_path_response(cx, &data),
@@ -241,10 +240,7 @@ impl<E: Environment> Connection<E> {
 
     fn on_ack_frequency(&mut self, frame: &AckFrequency) {
         let space = PacketType::OneRtt.space();
-        self.body
-            .space_mut(space)
-            .receiver
-            .on_ack_frequency(frame);
+        self.body.space_mut(space).receiver.on_ack_frequency(frame);
     }
 
     /// The parameters of the peer; before they are known, the defaults.

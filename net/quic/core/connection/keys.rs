@@ -76,8 +76,6 @@ pub(super) struct Keys<P: CryptoProvider> {
     /// The first packet that was sent, and the lowest that was received, in this phase.
     first_sent: Option<PacketNumber>,
     first_received: Option<PacketNumber>,
-    /// How many packets were sent in this phase.
-    sent: u64,
     /// How many packets failed to authenticate, with all keys.
     failed: u64,
     /// Both endpoints sent disable_1rtt_encryption.
@@ -144,7 +142,6 @@ impl<P: CryptoProvider> Keys<P> {
             spare: Spare::Next,
             first_sent: None,
             first_received: None,
-            sent: 0,
             failed: 0,
             unencrypted: false,
         }
@@ -302,8 +299,15 @@ impl<P: CryptoProvider> Keys<P> {
     #[inline]
     pub(super) fn on_sent(&mut self, number: PacketNumber) {
         self.first_sent.get_or_insert(number);
-        // RFC 9001 §6.6: Endpoints MUST count the number of encrypted packets for each set of keys.
-        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// How many packets were encrypted in this phase, and how many can be.
+    fn usage(&self) -> (u64, u64) {
+        let limit = self
+            .suite
+            .map_or(u64::MAX, CipherSuite::confidentiality_limit);
+        let left = self.tx.as_ref().map_or(limit, |tx| tx.current.left());
+        (limit.saturating_sub(left), limit)
     }
 
     /// Opens `packet`; `largest` is the largest packet number received in its space.
@@ -372,7 +376,9 @@ impl<P: CryptoProvider> Keys<P> {
                 // RFC 9001 §6.4: Packets with higher packet numbers MUST be protected with either
                 // the same or newer packet protection keys than packets with lower packet numbers.
                 if largest.is_some_and(|largest| number < largest) {
-                    return Err(OpenError::Close(key_update_error("new keys used too early")));
+                    return Err(OpenError::Close(key_update_error(
+                        "new keys used too early",
+                    )));
                 }
                 self.update(provider).map_err(|_| Discard::CryptoFailed)?;
                 self.first_received = Some(number);
@@ -405,24 +411,24 @@ impl<P: CryptoProvider> Keys<P> {
     // before sending more protected packets than the confidentiality limit for the selected AEAD
     // permits.
     pub(super) fn wants_update(&self, packets: Option<u64>) -> bool {
-        let limit = self
-            .suite
-            .map_or(u64::MAX, CipherSuite::confidentiality_limit);
+        let (sent, limit) = self.usage();
         // With a quarter to go an update that has to wait for an acknowledgment still comes.
-        let soft = limit.saturating_sub(limit / 4).min(packets.unwrap_or(u64::MAX));
-        !self.unencrypted && self.sent >= soft
+        let soft = limit
+            .saturating_sub(limit / 4)
+            .min(packets.unwrap_or(u64::MAX));
+        !self.unencrypted && sent >= soft
     }
 
-    /// Whether nothing may be sent with these keys any more.
+    /// Whether nothing but CONNECTION_CLOSE may be sent with these keys any more.
     // RFC 9001 §6.6: If a key update is not possible or integrity limits are reached, the endpoint
-    // MUST stop using the connection.
-    // RFC 9001 §6.6: If the total number of encrypted packets with the same key exceeds the
-    // confidentiality limit for the selected AEAD, the endpoint MUST stop using those keys.
+    // MUST stop using the connection and only send stateless resets in response to receiving
+    // packets. It is RECOMMENDED that endpoints immediately close the connection with a connection
+    // error of type AEAD_LIMIT_REACHED before reaching a state where key updates are not possible.
     pub(super) fn is_exhausted(&self) -> bool {
-        let limit = self
-            .suite
-            .map_or(u64::MAX, CipherSuite::confidentiality_limit);
-        !self.unencrypted && self.sent >= limit
+        /// A batch of datagrams that has been begun, and some answers in the closing state.
+        const RESERVE: u64 = 256;
+        let (sent, limit) = self.usage();
+        !self.unencrypted && sent >= limit.saturating_sub(RESERVE)
     }
 
     /// Whether keys may be updated; `largest_acked` is what the peer has acknowledged of 1-RTT
@@ -452,8 +458,15 @@ impl<P: CryptoProvider> Keys<P> {
         self.spare = Spare::Previous;
         self.first_sent = None;
         self.first_received = None;
-        self.sent = 0;
         Ok(())
+    }
+
+    /// As if all but `left` packets of this phase had been sent.
+    #[cfg(test)]
+    pub(in crate::connection) fn use_up(&mut self, left: u64) {
+        if let Some(tx) = &mut self.tx {
+            tx.current.use_up(left);
+        }
     }
 
     /// The keys of the previous phase go, and those of the next one take their place.

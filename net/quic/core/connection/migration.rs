@@ -8,7 +8,7 @@
 
 use super::path::Path;
 use super::timers::Timer;
-use super::{Addresses, Connection, Context, Environment, Event};
+use super::{Addresses, CloseReason, Connection, Context, Environment, Event};
 use crate::loss::path::PathRecovery;
 use crate::packet::PacketNumberSpace;
 use crate::rtt::RttEstimator;
@@ -120,10 +120,22 @@ impl<E: Environment> Connection<E> {
     pub(super) fn on_peer_migrated(&mut self, cx: &mut Context<'_, E>, to: u8) {
         let from = self.paths.active_id();
         let patience = self.validation_patience();
-        let rebound = match (self.paths.get(from), self.paths.get(to)) {
-            (Some(old), Some(new)) => new.addresses.differ_in_port_only(&old.addresses),
+        let (rebound, moved) = match (self.paths.get(from), self.paths.get(to)) {
+            (Some(old), Some(new)) => (
+                new.addresses.differ_in_port_only(&old.addresses),
+                new.addresses.local != old.addresses.local,
+            ),
             _ => return,
         };
+        if let Some(new) = self.paths.get_mut(to).filter(|new| moved && !new.validated) {
+            // RFC 9000 §9.6.2: Once the server has completed its path validation and has received a
+            // non-probing packet with a new largest packet number on its preferred address, the
+            // server begins sending non-probing packets to the client exclusively from its preferred
+            // IP address. A client can know no other address of ours.
+            new.migrate = true;
+            new.challenge(cx.now, patience);
+            return self.set_path_timer();
+        }
         if rebound {
             // RFC 9000 §9.4: Because port-only changes are commonly the result of NAT rebinding or
             // other middlebox activity, the endpoint MAY instead retain its congestion control
@@ -137,7 +149,7 @@ impl<E: Environment> Connection<E> {
             true => (from, to),
             false => (to, from),
         };
-        self.activate_cid(new);
+        self.activate_cid(new, old);
         // RFC 9000 §9.3.3: In response to an apparent migration, endpoints MUST validate the
         // previously active path using a PATH_CHALLENGE frame. An attacker may have been faster.
         if let Some(path) = self.paths.get_mut(old) {
@@ -155,12 +167,13 @@ impl<E: Environment> Connection<E> {
 
     /// PATH_RESPONSE.
     pub(super) fn on_path_response(&mut self, cx: &mut Context<'_, E>, data: &[u8; 8]) {
+        let patience = self.validation_patience();
         // RFC 9000 §8.2.2: This requirement MUST NOT be enforced by the endpoint that initiates
         // path validation. The answer may come on any path.
-        let validated = self
-            .paths
-            .iter_mut()
-            .find_map(|path| path.on_response(data).then_some((path.id, path.migrate)));
+        let validated = self.paths.iter_mut().find_map(|path| {
+            let answered = path.on_response(data, cx.now, patience);
+            answered.then_some((path.id, path.migrate))
+        });
         let Some((id, migrate)) = validated else {
             // RFC 9000 §19.18: the endpoint MAY generate a connection error of type
             // PROTOCOL_VIOLATION. This one ignores the frame.
@@ -176,7 +189,7 @@ impl<E: Environment> Connection<E> {
             // server's preferred address.
             self.paths.set_active(id);
             self.recovery.set_active_path(id);
-            self.activate_cid(id);
+            self.activate_cid(id, old);
             if let Some(path) = self.paths.get(id) {
                 cx.env.event(Event::PathChanged(path.addresses));
             }
@@ -226,13 +239,18 @@ impl<E: Environment> Connection<E> {
                 Some((other, addresses)) => {
                     self.paths.set_active(other);
                     self.recovery.set_active_path(other);
-                    self.activate_cid(other);
+                    self.activate_cid(other, id);
                     cx.env.event(Event::PathChanged(addresses));
                 }
-                // RFC 9000 §8.2.4: an endpoint that has no validated path can either wait or close
-                // the connection: with NO_VIABLE_PATH. Packets that come will try again.
-                None => return,
+                // It takes no datagrams of 1200 bytes, but there is no other.
+                None if self.paths.get(id).is_some_and(|path| path.validated) => return,
+                // RFC 9000 §9.3.2: If an endpoint has no state about the last validated peer
+                // address, it MUST close the connection silently by discarding all connection
+                // state.
+                None => return self.abandon(cx, CloseReason::NoPath),
             }
+        } else if self.paths.is_way_back(id) {
+            return;
         }
         // RFC 9000 §9.6.1: If path validation fails, the client MUST continue sending all future
         // packets to the server's original IP address.
@@ -267,11 +285,28 @@ impl<E: Environment> Connection<E> {
         self.update_amplification(now);
     }
 
-    /// The path in use takes over the connection ID that was reserved for it.
-    fn activate_cid(&mut self, id: u8) {
-        let reserved = self.paths.get_mut(id).and_then(|path| path.cid.take());
-        if let Some(sequence) = reserved {
-            self.body.remote_cids.activate(sequence);
+    /// The path `new` is in use instead of `old`, and so is the connection ID that was reserved for
+    /// it. The old one keeps its own, for as long as it is there.
+    // RFC 9000 §9.5: an endpoint MUST NOT reuse a connection ID when sending to more than one
+    // destination address.
+    fn activate_cid(&mut self, new: u8, old: u8) {
+        let reserved = self.paths.get_mut(new).and_then(|path| path.cid.take());
+        let before = reserved.and_then(|sequence| self.body.remote_cids.activate(sequence));
+        if let (Some(path), Some(before)) = (self.paths.get_mut(old), before) {
+            path.cid = Some(before);
+        }
+    }
+
+    /// As if the validated paths that are not in use had been displaced.
+    #[cfg(test)]
+    pub(super) fn forget_way_back(&mut self) {
+        for other in self
+            .paths
+            .other_than(self.paths.active_id())
+            .into_iter()
+            .flatten()
+        {
+            let _ = self.paths.remove(other);
         }
     }
 
@@ -286,7 +321,10 @@ impl<E: Environment> Connection<E> {
     pub(super) fn forget_gone_cids(&mut self) {
         let cids = &mut self.body.remote_cids;
         for path in self.paths.iter_mut() {
-            if path.cid.is_some_and(|sequence| cids.get(sequence).is_none()) {
+            if path
+                .cid
+                .is_some_and(|sequence| cids.get(sequence).is_none())
+            {
                 path.cid = cids.reserve_unused();
             }
         }
@@ -327,8 +365,7 @@ impl<E: Environment> Connection<E> {
             .is_some_and(|path| path.amplification_room() < u64::from(crate::pmtud::BASE));
         if core::mem::replace(&mut self.amplification_limited, limited) != limited {
             self.recovery.set_amplification_limited(limited);
-            self.recovery
-                .set_loss_detection_timer(now, &mut self.paths);
+            self.recovery.set_loss_detection_timer(now, &mut self.paths);
         }
     }
 

@@ -27,12 +27,59 @@ pub(super) const MAX_PATHS: usize = 4;
 const CHALLENGES: usize = 3;
 
 /// RFC 9000 §8: before validation, at most three times as many bytes are sent as were received.
-const AMPLIFICATION: u64 = 3;
+pub(super) const AMPLIFICATION: u64 = 3;
+
+/// How many challenges of the peer are remembered until they are answered: more than a peer sends
+/// in a round trip (RFC 9000 §8.2.1), and so little that none can be made to hold much. Of more the
+/// oldest go unanswered.
+const MAX_RESPONSES: usize = 4;
+
+/// What PATH_RESPONSE frames are to carry.
+#[derive(Debug, Default)]
+pub(super) struct Responses {
+    data: [[u8; 8]; MAX_RESPONSES],
+    len: usize,
+}
+
+impl Responses {
+    /// PATH_CHALLENGE.
+    pub(super) fn push(&mut self, data: [u8; 8]) {
+        if self.len >= MAX_RESPONSES {
+            let _ = self.next();
+        }
+        if let Some(slot) = self.data.get_mut(self.len) {
+            *slot = data;
+            self.len = self.len.saturating_add(1);
+        }
+    }
+
+    /// Takes out the oldest.
+    // RFC 9000 §8.2.2: An endpoint MUST NOT send more than one PATH_RESPONSE frame in response to
+    // one PATH_CHALLENGE frame.
+    pub(super) fn next(&mut self) -> Option<[u8; 8]> {
+        self.len = self.len.checked_sub(1)?;
+        let [first, ..] = self.data;
+        self.data.rotate_left(1);
+        Some(first)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A challenge that was sent.
+#[derive(Copy, Clone, Debug)]
+struct Challenge {
+    data: [u8; 8],
+    /// In a datagram of 1200 bytes at least.
+    expanded: bool,
+}
 
 /// The challenges that were sent on a path.
 #[derive(Debug, Default)]
 pub(super) struct Challenges {
-    data: [Option<[u8; 8]>; CHALLENGES],
+    open: [Option<Challenge>; CHALLENGES],
     /// How many were sent.
     sent: u8,
     /// One is due.
@@ -59,11 +106,8 @@ pub(super) struct Path {
     sent: u64,
     /// A challenge is open.
     pub(super) challenges: Option<Challenges>,
-    /// What a PATH_RESPONSE is to carry.
-    // RFC 9000 §8.2.2: An endpoint MUST NOT send more than one PATH_RESPONSE frame in response to
-    // one PATH_CHALLENGE frame. Of several challenges the last one is answered: so much a peer can
-    // make us remember.
-    pub(super) response: Option<[u8; 8]>,
+    /// Which challenges of the peer are to be answered.
+    pub(super) responses: Responses,
     /// We move here when it is validated.
     pub(super) migrate: bool,
 }
@@ -79,7 +123,7 @@ impl Path {
             received: 0,
             sent: 0,
             challenges: None,
-            response: None,
+            responses: Responses::default(),
             migrate: false,
         }
     }
@@ -120,7 +164,7 @@ impl Path {
 
     /// Whether a PATH_CHALLENGE or a PATH_RESPONSE is due.
     pub(super) fn wants_to_probe(&self) -> bool {
-        self.response.is_some() || self.challenge_due()
+        !self.responses.is_empty() || self.challenge_due()
     }
 
     /// Begins to find out whether the peer is there; given up after `patience`.
@@ -135,12 +179,13 @@ impl Path {
         }
     }
 
-    /// A challenge with `data` leaves.
+    /// A challenge with `data` leaves; `expanded` if its datagram has 1200 bytes at least.
     // RFC 9000 §9.4: This timer SHOULD be set as described in Section 6.2.1 of [QUIC-RECOVERY] and
     // MUST NOT be more aggressive.
     pub(super) fn on_challenge_sent(
         &mut self,
         data: [u8; 8],
+        expanded: bool,
         now: Instant,
         max_ack_delay: Duration,
     ) {
@@ -150,8 +195,8 @@ impl Path {
         if let Some(open) = &mut self.challenges {
             open.due = false;
             let at = usize::from(open.sent) % CHALLENGES;
-            if let Some(slot) = open.data.get_mut(at) {
-                *slot = Some(data);
+            if let Some(slot) = open.open.get_mut(at) {
+                *slot = Some(Challenge { data, expanded });
             }
             open.again = now + wait.shl(u32::from(open.sent.min(8)));
             open.sent = open.sent.saturating_add(1);
@@ -183,19 +228,29 @@ impl Path {
     }
 
     /// PATH_RESPONSE: whether it answers a challenge of this path, which is validated by that.
+    /// Whether datagrams of 1200 bytes arrive may have to be found out by another challenge, within
+    /// `patience`.
     // RFC 9000 §8.2.3: Path validation succeeds when a PATH_RESPONSE frame is received that
     // contains the data that was sent in a previous PATH_CHALLENGE frame. A PATH_RESPONSE frame
     // received on any network path validates the path on which the PATH_CHALLENGE was sent.
-    pub(super) fn on_response(&mut self, data: &[u8; 8]) -> bool {
-        let answered = self
+    // RFC 9000 §8.2.3: If an endpoint sends a PATH_CHALLENGE frame in a datagram that is not
+    // expanded to at least 1200 bytes and if the response to it validates the peer address, the path
+    // is validated but not the path MTU. […] the endpoint MUST initiate another path validation with
+    // an expanded datagram to verify that the path supports the required MTU.
+    pub(super) fn on_response(&mut self, data: &[u8; 8], now: Instant, patience: Duration) -> bool {
+        let sent = self
             .challenges
             .as_ref()
-            .is_some_and(|open| open.data.iter().any(|sent| sent.as_ref() == Some(data)));
-        if answered {
-            self.challenges = None;
-            self.validated = true;
+            .and_then(|open| open.open.iter().flatten().find(|sent| sent.data == *data));
+        let Some(Challenge { expanded, .. }) = sent.copied() else {
+            return false;
+        };
+        self.challenges = None;
+        self.validated = true;
+        if !expanded {
+            self.challenge(now, patience);
         }
-        answered
+        true
     }
 }
 
@@ -344,10 +399,18 @@ impl PathSet {
         others
     }
 
+    /// Whether `id` is the only validated path, to which the connection goes back if the one in use
+    /// cannot be validated.
+    pub(super) fn is_way_back(&self, id: u8) -> bool {
+        self.paths
+            .iter()
+            .all(|path| path.validated == (path.id == id))
+    }
+
     /// Takes a path out that is not in use and on which no answer is waited for.
     pub(super) fn remove_if_idle(&mut self, id: u8) -> Option<Path> {
         let path = self.get(id)?;
-        match path.challenges.is_none() && path.response.is_none() {
+        match path.challenges.is_none() && path.responses.is_empty() {
             true => self.remove(id),
             false => None,
         }

@@ -55,8 +55,10 @@ struct Came<'a> {
 enum Processed {
     /// Its frames took effect.
     Yes,
-    /// It was dropped.
-    No,
+    /// It is authentic, but had been received before, or there was no memory for it.
+    Dropped,
+    /// It could not be opened, or is none of this connection.
+    Unopened,
 }
 
 impl<E: Environment> Connection<E> {
@@ -125,8 +127,8 @@ impl<E: Environment> Connection<E> {
             true => FixedBit::Ignored,
             false => FixedBit::Required,
         };
-        let mut any = false;
-        let mut suspicious = false;
+        let mut heard = false;
+        let mut opened = false;
         // RFC 9000 §12.2: The receiver of coalesced QUIC packets MUST individually process each
         // QUIC packet and separately acknowledge them.
         for packet in Datagram::new(bytes, self.local_cid.len(), fixed_bit) {
@@ -137,41 +139,42 @@ impl<E: Environment> Connection<E> {
                 Ok(Packet::Retry(packet)) => self.on_retry(cx, &packet),
                 Ok(Packet::VersionNegotiation(packet)) => {
                     self.on_version_negotiation(cx, &packet);
-                    Ok(Processed::No)
+                    Ok(Processed::Unopened)
                 }
                 Err(discard) => Err(discard.into()),
             };
             match result {
-                Ok(Processed::Yes) => any = true,
-                Ok(Processed::No) => {}
-                Err(OpenError::Discard(discard)) => {
-                    suspicious |= self.on_discard(cx, discard);
-                }
+                Ok(Processed::Yes) => (heard, opened) = (true, true),
+                Ok(Processed::Dropped) => opened = true,
+                Ok(Processed::Unopened) => {}
+                Err(OpenError::Discard(discard)) => self.on_discard(cx, discard),
                 Err(OpenError::Close(error)) => self.close_with(cx, error),
             }
             if !matches!(self.state, State::Open) {
                 return;
             }
         }
-        if any {
+        if heard {
             self.on_heard(cx);
-        } else if suspicious {
+        } else if !opened {
             // RFC 9000 §10.3.1: the comparison MUST be performed when the first packet in an
             // incoming datagram either cannot be associated with a connection or cannot be
             // decrypted.
             self.check_stateless_reset(cx, bytes);
         }
+        // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent, and
+        // whatever came counts.
+        self.update_amplification(cx.now);
     }
 
-    /// A packet was dropped: whether the datagram may be a Stateless Reset.
-    fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) -> bool {
+    /// A packet was dropped.
+    fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) {
         self.stats.packets_discarded = self.stats.packets_discarded.saturating_add(1);
         if discard == Discard::Unauthenticated {
             if let Err(error) = self.keys.on_unauthenticated() {
                 self.close_with(cx, error);
             }
         }
-        true
     }
 
     // RFC 9000 §10.3.1: The endpoint identifies a received datagram as a Stateless Reset by
@@ -194,8 +197,6 @@ impl<E: Environment> Connection<E> {
         self.heard = true;
         self.eliciting_since_heard = false;
         self.restart_idle_timer(cx.now);
-        // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent.
-        self.update_amplification(cx.now);
     }
 
     fn on_packet(
@@ -209,17 +210,13 @@ impl<E: Environment> Connection<E> {
     ) -> Result<Processed, OpenError> {
         let packet_type = packet.packet_type();
         if !self.is_expected(&packet, datagram_len) {
-            return Ok(Processed::No);
+            return Ok(Processed::Unopened);
         }
         if !self.can_open(packet_type) {
             if self.may_come(packet_type) {
                 buffer.defer(packet.range(), packet_type);
             }
-            // Without keys a Stateless Reset looks like this.
-            return match packet_type {
-                PacketType::OneRtt => Err(Discard::CryptoFailed.into()),
-                _ => Ok(Processed::No),
-            };
+            return Ok(Processed::Unopened);
         }
         let space = packet_type.space();
         let largest = self.body.space(space).receiver.largest_received();
@@ -227,7 +224,7 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
         if self.body.space(space).receiver.is_duplicate(opened.number) {
             self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
-            return Ok(Processed::Yes);
+            return Ok(Processed::Dropped);
         }
         if phase == PhaseChange::Begun {
             self.on_key_phase(cx);
@@ -358,7 +355,7 @@ impl<E: Environment> Connection<E> {
         let space = packet.packet_type().space();
         let known = known.or_else(|| self.paths.find(&arrival.addresses));
         let Some(path) = known.or_else(|| self.new_path(cx, arrival, datagram_len)) else {
-            return Ok(Processed::No);
+            return Ok(Processed::Dropped);
         };
         let context = PacketContext {
             packet_type: packet.packet_type(),
@@ -383,7 +380,7 @@ impl<E: Environment> Connection<E> {
                 // It is as if the packet had been lost.
                 Err(FrameError::Refused) => {
                     self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
-                    return Ok(Processed::Yes);
+                    return Ok(Processed::Dropped);
                 }
                 // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
                 // contents of these packets prior to discovering an error.
@@ -417,6 +414,12 @@ impl<E: Environment> Connection<E> {
         context: &PacketContext<'_>,
         probing: bool,
     ) {
+        // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
+        // short time; the RECOMMENDED time period is three times the Probe Timeout.
+        if self.keys.zero_rtt.is_some() && !self.timers.is_set(Timer::ZeroRttDiscard) {
+            let at = cx.now + self.pto().times(3);
+            self.timers.set(Timer::ZeroRttDiscard, at);
+        }
         let newest = largest.is_none_or(|largest| context.number > largest);
         if !newest {
             return;
@@ -475,7 +478,7 @@ impl<E: Environment> Connection<E> {
         // packet from the server, it MUST discard any subsequent Retry packets that it receives.
         let first = self.role == Role::Client && self.peer_cid.is_none();
         if !first || self.retry_source.is_some() {
-            return Ok(Processed::No);
+            return Ok(Processed::Unopened);
         }
         let retry = packet
             .verify(
@@ -486,11 +489,11 @@ impl<E: Environment> Connection<E> {
             )
             .map_err(|_| Discard::CryptoFailed)?;
         let Some(retry) = retry else {
-            return Ok(Processed::No);
+            return Ok(Processed::Unopened);
         };
         let mut token = KVec::new();
         if token.extend_from_slice(retry.token, cx.flags).is_err() {
-            return Ok(Processed::No);
+            return Ok(Processed::Dropped);
         }
         // RFC 9001 §5.2: the client uses the Source Connection ID of the Retry packet to derive the
         // keys of later Initial packets.
@@ -510,11 +513,7 @@ impl<E: Environment> Connection<E> {
         Ok(Processed::Yes)
     }
 
-    fn on_version_negotiation(
-        &mut self,
-        cx: &mut Context<'_, E>,
-        packet: &VersionNegotiation<'_>,
-    ) {
+    fn on_version_negotiation(&mut self, cx: &mut Context<'_, E>, packet: &VersionNegotiation<'_>) {
         // RFC 9000 §6.2: A client MUST discard any Version Negotiation packet if it has received
         // and successfully processed any other packet.
         let first = self.role == Role::Client
@@ -545,14 +544,7 @@ impl<E: Environment> Connection<E> {
     /// arrives within 3 PTO.
     fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
         let pto = self.pto();
-        self.timers
-            .set(Timer::KeyDiscard, cx.now + pto.times(3));
-        // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
-        // short time; the RECOMMENDED time period is three times the Probe Timeout.
-        if self.role == Role::Server && self.keys.zero_rtt.is_some() {
-            self.timers
-                .set(Timer::ZeroRttDiscard, cx.now + pto.times(3));
-        }
+        self.timers.set(Timer::KeyDiscard, cx.now + pto.times(3));
         if self.updates > 0 {
             cx.env.event(Event::KeyUpdated {
                 phase: self.keys.phase(),

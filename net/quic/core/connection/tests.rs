@@ -3,4 +3,9 @@
 //! Two connections that talk to each other.
 
 mod basics;
+mod conformance;
+mod end;
+mod first_packets;
+mod levels;
+mod movement;
 mod pair;

@@ -48,6 +48,10 @@ impl Timers {
         self.set(timer, Instant::FAR_FUTURE);
     }
 
+    pub(super) fn is_set(&self, timer: Timer) -> bool {
+        self.get(timer) != Instant::FAR_FUTURE
+    }
+
     pub(super) fn stop_all(&mut self) {
         *self = Self::new();
     }

@@ -43,6 +43,18 @@ pub enum SecretError {
     Present,
     /// Keys could not be made of it. ENOMEM.
     Failed,
+    /// The peer has sent more at the level below than TLS has read: the connection is closed.
+    /// EPROTO.
+    Unread,
+}
+
+/// Why no token was sent.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub enum NewTokenError {
+    /// Only a server sends tokens, and no empty ones. EINVAL.
+    Invalid,
+    /// There is no memory. ENOMEM.
+    NoMemory,
 }
 
 /// Why a key update was not begun.
@@ -118,6 +130,10 @@ impl<E: Environment> Connection<E> {
         self.keys
             .install(cx.env.crypto(), packet_type, sending, &secret)
             .map_err(|_| SecretError::Failed)?;
+        if packet_type == PacketType::Handshake && !sending {
+            self.seal_crypto(cx, PacketNumberSpace::Initial)
+                .map_err(|_| SecretError::Unread)?;
+        }
         if packet_type == PacketType::Handshake && sending {
             self.recovery.set_has_handshake_keys();
             self.recovery
@@ -127,8 +143,24 @@ impl<E: Environment> Connection<E> {
             // RFC 9001 §4.9.3: a client SHOULD discard 0-RTT keys as soon as it installs 1-RTT
             // keys, as they have no use after that moment.
             self.keys.zero_rtt = None;
+            if self.has_peer_parameters {
+                self.apply_limits();
+            }
         }
         Ok(())
+    }
+
+    /// TLS has read all that belongs to `space`. An error has closed the connection.
+    fn seal_crypto(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        space: PacketNumberSpace,
+    ) -> Result<(), TransportError> {
+        let sealed = self.body.space_mut(space).crypto.seal();
+        if let Err(error) = sealed {
+            self.close_with(cx, error);
+        }
+        sealed
     }
 
     /// The parameters to declare to the peer: those of the configuration, with what the connection
@@ -188,15 +220,16 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §7.4.1: The client MUST use the server's new values in the handshake instead.
         self.peer = *parameters;
         self.has_peer_parameters = true;
-        self.apply_limits();
+        // RFC 9000 §7.4.1: The new values apply to 1-RTT packets: as long as there are none, those
+        // that were remembered hold.
+        if !self.can_send(PacketType::ZeroRtt) {
+            self.apply_limits();
+        }
         if let Some(token) = parameters.stateless_reset_token {
             self.body.remote_cids.set_initial_token(token);
         }
         if let Some(preferred) = &parameters.preferred_address {
-            let added = self
-                .body
-                .remote_cids
-                .add_preferred(preferred, cx.flags);
+            let added = self.body.remote_cids.add_preferred(preferred, cx.flags);
             // Without memory there is no moving.
             self.has_preferred = added.is_ok();
         }
@@ -334,6 +367,9 @@ impl<E: Environment> Connection<E> {
         self.body
             .streams
             .on_early_data_rejected(&StreamLimits::from(&self.peer));
+        if self.has_peer_parameters {
+            self.apply_limits();
+        }
     }
 
     /// TLS is done: it has sent its Finished message, and has verified that of the peer.
@@ -348,6 +384,11 @@ impl<E: Environment> Connection<E> {
             // 0x016d […] missing_extension.
             const MISSING_EXTENSION: u8 = 109;
             return self.close_with_alert(cx, MISSING_EXTENSION);
+        }
+        // The keys to receive 1-RTT packets are there earlier, in a server: it needs them in order to
+        // send.
+        if self.seal_crypto(cx, PacketNumberSpace::Handshake).is_err() {
+            return;
         }
         self.complete = true;
         if self.role == Role::Server {
@@ -462,9 +503,14 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Gives the client a token for a later connection. It replaces one that has not been sent.
-    pub fn send_new_token(&mut self, token: &[u8], flags: Flags) -> Result<(), AllocError> {
+    // RFC 9000 §19.7: The token MUST NOT be empty. […] Clients MUST NOT send NEW_TOKEN frames.
+    pub fn send_new_token(&mut self, token: &[u8], flags: Flags) -> Result<(), NewTokenError> {
+        if !self.is_server() || token.is_empty() {
+            return Err(NewTokenError::Invalid);
+        }
         let mut copy = KVec::new();
-        copy.extend_from_slice(token, flags)?;
+        copy.extend_from_slice(token, flags)
+            .map_err(|_| NewTokenError::NoMemory)?;
         self.body.new_token = copy;
         self.body.new_token_delivery = Delivery::Due;
         Ok(())

@@ -15,7 +15,7 @@
 
 use super::close::State;
 use super::timers::Timer;
-use super::{Addresses, Connection, Context, Environment};
+use super::{Addresses, CloseReason, Connection, Context, Environment};
 use crate::ack::AckTiming;
 use crate::bytes::Writer;
 use crate::ecn::EcnCodepoint;
@@ -107,11 +107,17 @@ impl<E: Environment> Connection<E> {
     ///
     /// To be called until there are none, or one is empty, after whatever may have changed that.
     pub fn begin_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
+        if self.out_of_numbers && self.state == State::Open {
+            // RFC 9000 §12.3: the sender MUST close the connection without sending a
+            // CONNECTION_CLOSE frame or any further packets.
+            let error = super::keys::limit_reached("no packet number is left");
+            self.abandon(cx, CloseReason::Error(error));
+        }
         match self.state {
             State::Open => {}
-            State::Closing if self.closing.due => return self.close_batch(),
+            State::Closing => return self.close_batch(),
             // RFC 9000 §10.2.2: An endpoint MUST NOT send further packets.
-            State::Closing | State::Draining | State::Closed => return None,
+            State::Draining | State::Closed => return None,
         }
         // RFC 9000 §8.2.2: An endpoint MUST NOT delay transmission of a packet containing a
         // PATH_RESPONSE frame unless constrained by congestion control.
@@ -124,7 +130,11 @@ impl<E: Environment> Connection<E> {
             return self.batch(Kind::Path, path, u64::MAX, 1);
         }
         self.prefer_fresh_keys(cx);
-        self.data_batch(cx, max_datagrams)
+        match self.state {
+            State::Open => self.data_batch(cx, max_datagrams),
+            // The keys are used up, and cannot be replaced.
+            _ => self.close_batch(),
+        }
     }
 
     /// CONNECTION_CLOSE, as far as the anti-amplification limit lets it pass.
@@ -132,6 +142,9 @@ impl<E: Environment> Connection<E> {
     // an unvalidated address or limit the cumulative size of packets it sends to an unvalidated
     // address to three times the size of packets it receives from that address.
     fn close_batch(&mut self) -> Option<Batch> {
+        if !self.closing.due {
+            return None;
+        }
         let room = self.paths.active()?.amplification_room();
         match room < MIN_DATAGRAM {
             true => None,
@@ -163,7 +176,8 @@ impl<E: Environment> Connection<E> {
         }
         // RFC 9002 §7.5: Probe packets MUST NOT be blocked by the congestion controller.
         if probes > 0 {
-            let budget = u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
+            let budget =
+                u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
             return self.batch(
                 Kind::Data { ack_only: false },
                 path,
@@ -241,8 +255,10 @@ impl<E: Environment> Connection<E> {
         out: &mut [u8],
     ) -> Option<usize> {
         let room = out.get_mut(..batch.segment_size)?;
-        let fits = batch.budget >= crate::offset::bytes(batch.segment_size.min(MIN_INITIAL_DATAGRAM))
-            || batch.sent == 0;
+        // RFC 9002 §7: An endpoint MUST NOT send a packet if it would cause bytes_in_flight to be
+        // larger than the congestion window. The first datagram was permitted when the batch was
+        // begun.
+        let fits = batch.budget >= crate::offset::bytes(batch.segment_size) || batch.sent == 0;
         // RFC 9000 §8: an endpoint MUST limit the amount of data it sends to the unvalidated address
         // to three times the amount of data received from that address.
         let permitted = batch.room >= crate::offset::bytes(batch.segment_size);
@@ -287,7 +303,7 @@ impl<E: Environment> Connection<E> {
             path.on_sent(batch.sent);
         }
         if batch.kind == Kind::Close {
-            self.closing.due = false;
+            self.closing.on_sent(batch.sent);
             return;
         }
         for space in [
@@ -319,7 +335,12 @@ impl<E: Environment> Connection<E> {
 
     /// Builds a datagram in `out`; returns its length, 0 if there is nothing to send.
     fn datagram(&mut self, cx: &mut Context<'_, E>, batch: &mut Batch, out: &mut [u8]) -> usize {
-        if self.body.contents.reserve(super::build::MAX_FRAMES, cx.flags).is_err() {
+        if self
+            .body
+            .contents
+            .reserve(super::build::MAX_FRAMES, cx.flags)
+            .is_err()
+        {
             return 0;
         }
         let mut writer = Writer::new(out);
@@ -484,7 +505,7 @@ impl<E: Environment> Connection<E> {
     }
 
     /// How many probes are to be sent, whatever congestion control says.
-    fn probes(&self) -> u8 {
+    pub(super) fn probes(&self) -> u8 {
         self.body
             .spaces
             .iter()
@@ -499,7 +520,10 @@ impl<E: Environment> Connection<E> {
             let _ = self.update_keys(cx);
         }
         if self.keys.is_exhausted() {
-            self.close_with(cx, super::keys::limit_reached("no more packets with these keys"));
+            self.close_with(
+                cx,
+                super::keys::limit_reached("no more packets with these keys"),
+            );
         }
     }
 }

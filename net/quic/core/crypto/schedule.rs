@@ -105,6 +105,7 @@ impl TrafficSecret {
         Ok(PacketProtection {
             key,
             iv: self.expand_iv(provider),
+            left: self.suite.confidentiality_limit(),
         })
     }
 
@@ -119,6 +120,7 @@ impl TrafficSecret {
     ) -> Result<(), CryptoError> {
         let key = self.expand_key(provider, labels(self.version).key);
         protection.iv = self.expand_iv(provider);
+        protection.left = self.suite.confidentiality_limit();
         protection.key.rekey(self.trim(&key))
     }
 

@@ -85,8 +85,8 @@ impl Ours {
 
     /// Whether the connection is to have a datagram.
     fn is_for_connection(&self, payload: &[u8]) -> bool {
-        let dcid = InvariantHeader::parse(payload)
-            .and_then(|header| header.dcid(self.settings.cid_len));
+        let dcid =
+            InvariantHeader::parse(payload).and_then(|header| header.dcid(self.settings.cid_len));
         dcid.is_ok_and(|dcid| self.cids.contains(dcid))
     }
 
@@ -204,7 +204,11 @@ impl Host for Ours {
             match more {
                 None => break,
                 Some(more) => {
-                    self.empty = if out.len() > before { 0 } else { self.empty + 1 };
+                    self.empty = if out.len() > before {
+                        0
+                    } else {
+                        self.empty + 1
+                    };
                     assert!(self.empty < MAX_EMPTY, "nothing but empty batches");
                     if !more {
                         break;

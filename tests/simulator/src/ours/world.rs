@@ -121,7 +121,7 @@ fn cause(reason: CloseReason<'_>) -> Option<Cause> {
             reason: reason.to_vec(),
         },
         CloseReason::StatelessReset => Cause::Reset,
-        CloseReason::IdleTimeout => Cause::TimedOut,
+        CloseReason::IdleTimeout | CloseReason::NoPath => Cause::TimedOut,
         CloseReason::VersionNegotiation(_) => Cause::VersionMismatch,
     })
 }

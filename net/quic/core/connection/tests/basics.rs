@@ -236,7 +236,7 @@ fn a_challenge_is_repeated_after_a_probe_timeout() {
     path.challenge(at(0), Duration::from_secs(10));
     // 3 * 333 ms without a sample, and the delay; then twice that.
     for (sent, due) in [(0, 1024), (1024, 1024 + 2048)] {
-        path.on_challenge_sent([7; 8], at(sent), Duration::from_millis(25));
+        path.on_challenge_sent([7; 8], true, at(sent), Duration::from_millis(25));
         assert_eq!(path.timeout(), Some(at(due)));
         assert!(!path.on_timeout(at(due - 1)));
         assert!(!path.challenge_due());

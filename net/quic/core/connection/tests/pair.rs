@@ -6,6 +6,7 @@
 use crate::bytes::Writer;
 use crate::chunk::testing::Bytes;
 use crate::cid::{ConnectionId, StatelessResetToken};
+use crate::connection::transmit::Kind;
 use crate::connection::*;
 use crate::crypto::rustcrypto::RustCrypto;
 use crate::crypto::CipherSuite;
@@ -17,6 +18,7 @@ use crate::stream_id::{Directionality, StreamId};
 use crate::time::{Duration, Instant};
 use crate::transport_parameters::TransportParameters;
 use crate::varint::VarInt;
+use crate::version::SupportedVersion;
 use kernel::alloc::flags::GFP_KERNEL;
 use kernel::alloc::AllocError;
 use std::collections::VecDeque;
@@ -158,6 +160,8 @@ pub(super) struct Pair {
     pub(super) network: VecDeque<Flying>,
     pub(super) delay: Duration,
     pub(super) server_config: Config,
+    /// Where the client seems to be.
+    pub(super) nat: SocketAddr,
     /// Which datagrams are lost: told the sender and the datagram.
     pub(super) drops: Box<dyn FnMut(Role, &Flying) -> bool>,
     pub(super) sent: usize,
@@ -169,7 +173,7 @@ const SERVER: &str = "192.0.2.2:4433";
 pub(super) const SUITE: CipherSuite = CipherSuite::Aes128Gcm;
 
 /// The secret of a direction, which both sides know.
-fn secret(from: Role, packet_type: PacketType) -> [u8; 32] {
+pub(super) fn secret(from: Role, packet_type: PacketType) -> [u8; 32] {
     [match from {
         Role::Client => 0x10,
         Role::Server => 0x20,
@@ -338,7 +342,9 @@ impl End {
     fn accept_parameters(&mut self, now: Instant, message: &[u8]) -> bool {
         let len = usize::from(message[0]) << 8 | usize::from(message[1]);
         self.with(now, |connection, cx| {
-            connection.set_peer_parameters(cx, &message[2..2 + len]).is_ok()
+            connection
+                .set_peer_parameters(cx, &message[2..2 + len])
+                .is_ok()
         })
     }
 
@@ -412,6 +418,15 @@ impl Pair {
         Self::with(config(), config())
     }
 
+    /// The same, but they do not change the version.
+    pub(super) fn of_version_1() -> Self {
+        let config = Config {
+            versions: &[SupportedVersion::V1],
+            ..config()
+        };
+        Self::with(config, config)
+    }
+
     pub(super) fn with(client_config: Config, server_config: Config) -> Self {
         let now = Instant::from_nanos(1_000_000_000);
         let addresses = Addresses {
@@ -442,6 +457,7 @@ impl Pair {
             server: None,
             network: VecDeque::new(),
             delay: Duration::from_millis(10),
+            nat: addresses.local,
             server_config,
             drops: Box::new(|_, _| false),
             sent: 0,
@@ -466,22 +482,34 @@ impl Pair {
             let mut out = vec![0; 65_536];
             loop {
                 let batch = end.with(now, |connection, cx| {
+                    let probes = connection.probes();
                     let mut batch = connection.begin_batch(cx, 10)?;
                     let mut datagrams = Vec::new();
                     while let Some(len) = connection.fill(cx, &mut batch, &mut out) {
                         datagrams.push(out[..len].to_vec());
                     }
                     connection.end_batch(cx, &batch);
-                    Some((batch.addresses, batch.ecn, datagrams))
+                    let is_limited = probes == 0 && batch.kind == Kind::Data { ack_only: false };
+                    Some((batch.addresses, batch.ecn, datagrams, is_limited))
                 });
-                let Some((addresses, ecn, datagrams)) = batch else {
+                let Some((addresses, ecn, datagrams, is_limited)) = batch else {
                     break;
                 };
-                assert!(!datagrams.is_empty() || end.connection.state() != State::Open, "empty batch");
+                let path = end.connection.path().unwrap();
+                let fits = path.bytes_in_flight() <= path.congestion_window();
+                assert!(fits || !is_limited, "beyond the congestion window");
+                assert!(
+                    !datagrams.is_empty() || end.connection.state() != State::Open,
+                    "empty batch"
+                );
                 for bytes in datagrams {
+                    let from = match role {
+                        Role::Client => self.nat,
+                        Role::Server => addresses.local,
+                    };
                     let flying = Flying {
                         at: now + self.delay,
-                        from: addresses.local,
+                        from,
                         to: addresses.remote,
                         ecn,
                         bytes,
@@ -496,12 +524,24 @@ impl Pair {
     }
 
     fn deliver(&mut self, flying: &Flying) {
-        if flying.to == self.client.address {
-            return self.client.receive(self.now, flying);
+        let to_client = flying.to == self.nat || flying.to == self.client.address;
+        if to_client || flying.to.port() == self.client.address.port() {
+            // What goes to an address that the client had is lost.
+            if flying.to == self.nat {
+                let mut flying = flying.clone();
+                flying.to = self.client.address;
+                self.client.receive(self.now, &flying);
+            }
+            return;
         }
         if self.server.is_none() {
             let header = InvariantHeader::parse(&flying.bytes).unwrap();
-            let InvariantHeader::Long { version, dcid, scid } = header else {
+            let InvariantHeader::Long {
+                version,
+                dcid,
+                scid,
+            } = header
+            else {
                 return;
             };
             let dcid = ConnectionId::new(dcid).unwrap();
@@ -546,7 +586,9 @@ impl Pair {
         self.transmit();
         let timeouts = [
             self.client.connection.timeout(),
-            self.server.as_ref().and_then(|end| end.connection.timeout()),
+            self.server
+                .as_ref()
+                .and_then(|end| end.connection.timeout()),
             self.network.iter().map(|flying| flying.at).min(),
         ];
         let Some(next) = timeouts.into_iter().flatten().min() else {
