@@ -608,6 +608,8 @@ pub fn probe_received(
     received.descending().for_each(visit);
     received.forget_below(to);
     received.first_missing(from, to)
+}
+
 /// A chunk of which the compiler knows nothing.
 pub struct Fragment {
     memory: &'static dyn Opaque,
@@ -926,7 +928,7 @@ pub fn probe_local_cids(
         SentFrame::NewConnectionId { sequence } => {
             cids.on_acked(sequence);
             cids.on_lost(sequence);
-            cids.on_retire(sequence, used)
+            cids.on_retire(sequence, Some(used))
         }
         _ => Ok(None),
     }

@@ -191,12 +191,13 @@ impl LocalCids {
         }
     }
 
-    /// RETIRE_CONNECTION_ID, in a packet to the connection ID with sequence number `used`: returns
-    /// the connection ID that no packet arrives for any more.
+    /// RETIRE_CONNECTION_ID, in a packet to the connection ID with sequence number `used`, unless
+    /// that is retired as well by now: returns the connection ID that no packet arrives for any
+    /// more.
     pub fn on_retire(
         &mut self,
         sequence: VarInt,
-        used: u32,
+        used: Option<u32>,
     ) -> Result<Option<ConnectionId>, TransportError> {
         let violation = |reason| {
             let code = TransportErrorCode::PROTOCOL_VIOLATION;
@@ -228,7 +229,7 @@ impl LocalCids {
         // RFC 9000 §19.16: The sequence number specified in a RETIRE_CONNECTION_ID frame MUST NOT
         // refer to the Destination Connection ID field of the packet in which the frame is
         // contained.
-        if sequence == used {
+        if used == Some(sequence) {
             return violation("retires the connection ID it was sent to");
         }
         if entry.is_none() {
@@ -315,7 +316,7 @@ mod tests {
         sequence: u64,
         used: u32,
     ) -> Result<Option<ConnectionId>, TransportError> {
-        set.on_retire(VarInt::new(sequence).unwrap(), used)
+        set.on_retire(VarInt::new(sequence).unwrap(), Some(used))
     }
 
     // [rfc9000-5.1.1-3] [rfc9000-19.15-2]
@@ -370,6 +371,8 @@ mod tests {
         let mut set = set(3);
         assert_eq!(retire(&mut set, 0, 1), Ok(Some(cid(0))));
         assert_eq!(retire(&mut set, 0, 1), Ok(None), "repeated");
+        let late = set.on_retire(VarInt::ZERO, None);
+        assert_eq!(late, Ok(None), "in a packet that was overtaken by the next retirement");
         assert_eq!(
             set.info(),
             CidInfo {

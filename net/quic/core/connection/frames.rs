@@ -217,8 +217,7 @@ impl<E: Environment> Connection<E> {
         packet: &PacketContext<'_>,
     ) -> Result<(), FrameError> {
         let used = ConnectionId::new(packet.dcid)
-            .and_then(|cid| self.body.local_cids.find(&cid))
-            .unwrap_or(0);
+            .and_then(|cid| self.body.local_cids.find(&cid));
         let retired = self.body.local_cids.on_retire(sequence, used)?;
         if let Some(cid) = retired {
             cx.env.event(Event::CidRetired(cid));
