@@ -527,7 +527,7 @@ impl<E: Environment> Connection<E> {
         let answer = answer_negotiation_packet(
             self.config.versions,
             self.config.version.wire(),
-            packet.versions.clone(),
+            packet.versions,
         );
         // RFC 9000 §6.2: A client that supports only this version of QUIC MUST abandon the current
         // connection attempt if it receives a Version Negotiation packet. One of several may begin

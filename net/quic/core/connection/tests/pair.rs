@@ -151,6 +151,9 @@ struct Tls {
     message: Vec<u8>,
 }
 
+/// Whether a datagram of an endpoint is lost.
+type Drops = dyn FnMut(Role, &Flying) -> bool;
+
 pub(super) struct Pair {
     pub(super) now: Instant,
     pub(super) client: End,
@@ -159,7 +162,7 @@ pub(super) struct Pair {
     pub(super) delay: Duration,
     pub(super) server_config: Config,
     /// Which datagrams are lost: told the sender and the datagram.
-    pub(super) drops: Box<dyn FnMut(Role, &Flying) -> bool>,
+    pub(super) drops: Box<Drops>,
     pub(super) sent: usize,
 }
 
@@ -336,7 +339,7 @@ impl End {
     }
 
     fn accept_parameters(&mut self, now: Instant, message: &[u8]) -> bool {
-        let len = usize::from(message[0]) << 8 | usize::from(message[1]);
+        let len = usize::from(u16::from_be_bytes([message[0], message[1]]));
         self.with(now, |connection, cx| {
             connection.set_peer_parameters(cx, &message[2..2 + len]).is_ok()
         })
