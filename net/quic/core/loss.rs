@@ -761,7 +761,8 @@ impl<T: Copy + Default> Recovery<T> {
             // of application data, for which there is no timer before the handshake is confirmed:
             // nothing would ever happen again. The data is sent as a probe.
             let application = self.space(PacketNumberSpace::ApplicationData);
-            let stuck = !self.handshake_confirmed && application.ack_eliciting_in_flight > 0;
+            let unfinished = self.has_handshake_keys && !self.handshake_confirmed;
+            let stuck = unfinished && application.ack_eliciting_in_flight > 0;
             let time = application.time_of_last_ack_eliciting + self.backed_off(base);
             return stuck.then_some((time, PacketNumberSpace::Handshake));
         }

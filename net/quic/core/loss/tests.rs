@@ -344,6 +344,7 @@ fn application_data_in_flight_does_not_stop_the_handshake() {
         datagrams: 2,
     };
     let mut connection = Connection::new(Role::Client);
+    connection.recovery.set_has_handshake_keys();
     connection.send(Handshake, at(0));
     connection.ack(Handshake, &[(0, 0)], at(50));
     assert_eq!(connection.timer(), None);
