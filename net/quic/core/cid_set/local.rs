@@ -37,7 +37,15 @@ enum Announced {
     /// The peer is to be told.
     No,
     InFlight,
+    /// The peer is to be told again, though it may know.
+    Lost,
     Yes,
+}
+
+impl Announced {
+    const fn is_due(self) -> bool {
+        matches!(self, Self::No | Self::Lost)
+    }
 }
 
 impl LocalCids {
@@ -138,7 +146,7 @@ impl LocalCids {
     pub fn has_pending(&self) -> bool {
         self.cids
             .iter()
-            .any(|entry| entry.announced == Announced::No)
+            .any(|entry| entry.announced.is_due())
     }
 
     /// The next NEW_CONNECTION_ID frame, if it fits in `space` bytes. It counts as sent.
@@ -154,7 +162,7 @@ impl LocalCids {
         let entry = self
             .cids
             .iter_mut()
-            .find(|entry| entry.announced == Announced::No)?;
+            .find(|entry| entry.announced.is_due())?;
         let frame = Frame::NewConnectionId(NewConnectionId {
             sequence: VarInt::from_u32(entry.sequence),
             // RFC 9000 §19.15: The value in the Retire Prior To field MUST be less than or equal to
@@ -177,7 +185,7 @@ impl LocalCids {
 
     /// The packet with NEW_CONNECTION_ID was lost.
     pub fn on_lost(&mut self, sequence: VarInt) {
-        self.set_announced(sequence, Announced::No);
+        self.set_announced(sequence, Announced::Lost);
     }
 
     fn set_announced(&mut self, sequence: VarInt, announced: Announced) {
@@ -390,7 +398,9 @@ mod tests {
             );
         }
         poll(&mut set, 100);
-        assert_eq!(retire(&mut set, 3, 1), Ok(Some(cid(9))));
+        set.on_lost(VarInt::from_u32(3));
+        assert_eq!(retire(&mut set, 3, 1), Ok(Some(cid(9))), "not lost after all");
+        assert!(!set.has_pending());
         let mut nothing = LocalCids::new(ConnectionId::default(), GFP_KERNEL).unwrap();
         assert!(retire(&mut nothing, 0, 1).is_err());
     }
