@@ -13,6 +13,7 @@ use crate::time::{Duration, Instant};
 use crate::varint::VarInt;
 use crate::version::SupportedVersion;
 use kernel::alloc::flags::GFP_KERNEL;
+use kernel::alloc::inject;
 
 // [rfc9000-7.2-4] [rfc9000-7.2-5] [rfc9000-7.3-1] [rfc9001-4.1.2-1]
 #[test]
@@ -248,6 +249,38 @@ fn datagrams_arrive() {
         let (data, _) = pair.server().connection.datagrams().peek().unwrap();
         assert_eq!(data.as_slice(), vec![byte; len]);
         assert!(pair.server().connection.datagrams().consume(len));
+    }
+}
+
+// [rfc9000-12.3-4]
+#[test]
+fn a_packet_that_was_refused_brings_its_datagrams_once() {
+    for n in 0.. {
+        let mut pair = Pair::new();
+        pair.connect();
+        pair.run_for(Duration::from_secs(1));
+        let id = pair.client.open(Unidirectional);
+        let now = pair.now;
+        pair.client.write(now, id, b"a stream", false);
+        let datagram = vec![1; 100];
+        pair.client.connection.send_datagram(datagram, GFP_KERNEL).unwrap();
+        pair.transmit();
+        let flying = pair.network.pop_front().unwrap();
+        assert!(pair.network.is_empty());
+        let now = pair.now;
+        let (_, failed) = inject::fail_nth(n, || pair.server().receive(now, &flying));
+        pair.server().receive(now, &flying);
+        let datagrams = pair.server().connection.datagrams();
+        let mut count = 0;
+        while let Some(len) = datagrams.peek().map(|(data, _)| data.as_slice().len()) {
+            assert!(datagrams.consume(len));
+            count += 1;
+        }
+        assert!(count == 1 || failed && count == 0, "{n}: {count}");
+        assert_eq!(pair.server().all_read(id).0, b"a stream", "{n}");
+        if !failed {
+            break;
+        }
     }
 }
 

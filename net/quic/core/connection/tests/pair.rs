@@ -223,7 +223,7 @@ impl End {
         body(&mut self.connection, &mut Self::cx(&mut self.world, now))
     }
 
-    fn receive(&mut self, now: Instant, flying: &Flying) {
+    pub(super) fn receive(&mut self, now: Instant, flying: &Flying) {
         let mut bytes = flying.bytes.clone();
         let arrival = Arrival {
             addresses: Addresses {
