@@ -268,7 +268,7 @@ fn a_packet_that_was_refused_brings_its_datagrams_once() {
         let flying = pair.network.pop_front().unwrap();
         assert!(pair.network.is_empty());
         let now = pair.now;
-        let (_, failed) = inject::fail_nth(n, || pair.server().receive(now, &flying));
+        let ((), failed) = inject::fail_nth(n, || pair.server().receive(now, &flying));
         pair.server().receive(now, &flying);
         let datagrams = pair.server().connection.datagrams();
         let mut count = 0;
