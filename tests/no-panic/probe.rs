@@ -928,7 +928,7 @@ pub fn probe_local_cids(
         SentFrame::NewConnectionId { sequence } => {
             cids.on_acked(sequence);
             cids.on_lost(sequence);
-            cids.on_retire(sequence, used)
+            cids.on_retire(sequence, Some(used))
         }
         _ => Ok(None),
     }
@@ -960,7 +960,7 @@ pub fn probe_remote_cids(
 ) -> Result<Option<ConnectionId>, FrameError> {
     cids.on_new(frame, flags)?;
     let reserved = cids.reserve_unused();
-    if !reserved.is_some_and(|reserved| cids.activate(reserved).is_some()) {
+    if reserved.is_none_or(|reserved| cids.activate(reserved).is_none()) {
         cids.release(sequence);
     }
     if cids.has_pending() {

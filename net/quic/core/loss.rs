@@ -753,8 +753,18 @@ impl<T: Copy + Default> Recovery<T> {
                 )
             })
             .min_by_key(|(time, _)| *time);
-        if armed.is_some() || self.peer_completed_address_validation() {
+        if armed.is_some() {
             return armed;
+        }
+        if self.peer_completed_address_validation() {
+            // Lost data of the handshake may have no place in the congestion window beside packets
+            // of application data, for which there is no timer before the handshake is confirmed:
+            // nothing would ever happen again. The data is sent as a probe.
+            let application = self.space(PacketNumberSpace::ApplicationData);
+            let unfinished = self.has_handshake_keys && !self.handshake_confirmed;
+            let stuck = unfinished && application.ack_eliciting_in_flight > 0;
+            let time = application.time_of_last_ack_eliciting + self.backed_off(base);
+            return stuck.then_some((time, PacketNumberSpace::Handshake));
         }
         // RFC 9002 §6.2.2.1: the client MUST set the PTO timer if the client has not received an
         // acknowledgment for any of its Handshake packets and the handshake is not confirmed […]

@@ -39,17 +39,14 @@ impl Amplification {
         }
     }
 
-    /// The server gets a datagram that the client sent at `sent_at`. If it is `intact`, it may
-    /// validate the address.
-    pub fn received(&mut self, from: SocketAddr, payload: &[u8], sent_at: Instant, intact: bool) {
+    /// The server gets a datagram that the client sent at `sent_at`, as it was `sent` and as it
+    /// `arrived`. Packets in it that are intact may validate the address.
+    pub fn received(&mut self, from: SocketAddr, sent: &[u8], arrived: &[u8], sent_at: Instant) {
         self.first.get_or_insert(from);
         let path = self.paths.entry(from).or_default();
-        path.received += payload.len() as u64;
-        if !intact {
-            return;
-        }
-        path.validated |= may_validate(payload);
-        if is_long(payload) {
+        path.received += arrived.len() as u64;
+        path.validated |= may_validate(sent, arrived);
+        if is_long(sent) || sent != arrived {
             return;
         }
         // The proof for a new path, a PATH_RESPONSE, is encrypted. But a client that got nothing on
@@ -87,16 +84,19 @@ fn is_long(payload: &[u8]) -> bool {
     payload.first().is_some_and(|first| first & 0x80 != 0)
 }
 
-/// Whether the datagram has a Handshake packet, or an Initial packet with a token.
+/// Whether the datagram has a Handshake packet, or an Initial packet with a token, that arrived as
+/// it was sent.
 // RFC 9000 §8.1: In particular, receipt of a packet protected with Handshake keys confirms that the
 // peer successfully processed an Initial packet. §8.1.1: a token.
-fn may_validate(datagram: &[u8]) -> bool {
-    let mut rest = datagram;
+fn may_validate(sent: &[u8], arrived: &[u8]) -> bool {
+    let mut rest = sent;
     while is_long(rest) {
         let Some((kind, token, next)) = long_packet(rest) else {
             return false;
         };
-        if kind == Kind::Handshake || kind == Kind::Initial && token {
+        let range = sent.len() - rest.len()..sent.len() - next.len();
+        let intact = sent.get(range.clone()) == arrived.get(range);
+        if intact && (kind == Kind::Handshake || kind == Kind::Initial && token) {
             return true;
         }
         rest = next;
@@ -215,12 +215,26 @@ mod tests {
         let initial = long(0xc0, Some(b""), 100);
         let with_token = long(0xc0, Some(b"token"), 100);
         let handshake = long(0xe0, None, 50);
-        assert!(!may_validate(&initial));
-        assert!(may_validate(&with_token));
-        assert!(may_validate(&handshake));
-        assert!(may_validate(&[initial.clone(), handshake].concat()));
-        assert!(!may_validate(&initial[..50]));
-        assert!(!may_validate(&[]));
+        let whole = |datagram: &[u8]| may_validate(datagram, datagram);
+        assert!(!whole(&initial));
+        assert!(whole(&with_token));
+        assert!(whole(&handshake));
+        let both = [initial.clone(), handshake].concat();
+        assert!(whole(&both));
+        assert!(!whole(&initial[..50]));
+        assert!(!whole(&[]));
+        // What follows from an intact packet does, whatever happened to the others.
+        let change = |at: usize| {
+            let mut changed = both.clone();
+            changed[at] ^= 1;
+            changed
+        };
+        assert!(may_validate(&both, &change(initial.len() - 1)));
+        assert!(!may_validate(&both, &change(both.len() - 1)));
+    }
+
+    fn received(it: &mut Amplification, from: SocketAddr, datagram: &[u8], sent_at: Instant) {
+        it.received(from, datagram, datagram, sent_at);
     }
 
     #[test]
@@ -228,11 +242,11 @@ mod tests {
         let client: SocketAddr = "192.0.2.1:1".parse().unwrap();
         let now = Instant::default();
         let mut amplification = Amplification::default();
-        amplification.received(client, &long(0xc0, Some(b""), 60), now, true);
-        let received = amplification.paths[&client].received as usize;
-        assert!(amplification.sent(client, 3 * received).is_ok());
+        received(&mut amplification, client, &long(0xc0, Some(b""), 60), now);
+        let bytes = amplification.paths[&client].received as usize;
+        assert!(amplification.sent(client, 3 * bytes).is_ok());
         assert!(amplification.sent(client, 1).is_err());
-        amplification.received(client, &long(0xe0, None, 50), now, true);
+        received(&mut amplification, client, &long(0xe0, None, 50), now);
         assert!(amplification.sent(client, 10_000).is_ok());
     }
 
@@ -242,12 +256,12 @@ mod tests {
         let client: SocketAddr = "192.0.2.1:1".parse().unwrap();
         let short = [0x40; 100];
         let mut amplification = Amplification::default();
-        amplification.received(client, &short, at(0), true);
+        received(&mut amplification, client, &short, at(0));
         assert!(amplification.sent(client, 300).is_ok());
         amplification.reached(at(10), client);
-        amplification.received(client, &short, at(5), true);
+        received(&mut amplification, client, &short, at(5));
         assert!(amplification.sent(client, 301).is_err());
-        amplification.received(client, &short, at(11), true);
+        received(&mut amplification, client, &short, at(11));
         assert!(amplification.sent(client, 5_000).is_ok());
     }
 
@@ -257,11 +271,11 @@ mod tests {
         let [client, elsewhere]: [SocketAddr; 2] =
             ["192.0.2.1:1", "192.0.2.2:1"].map(|it| it.parse().unwrap());
         let mut amplification = Amplification::default();
-        amplification.received(client, &[0x40; 100], at(0), true);
+        received(&mut amplification, client, &[0x40; 100], at(0));
         amplification.reached(at(10), client);
-        amplification.received(elsewhere, &[0x40; 100], at(9), true);
+        received(&mut amplification, elsewhere, &[0x40; 100], at(9));
         assert!(amplification.sent(client, 301).is_err());
-        amplification.received(elsewhere, &[0x40; 100], at(10), true);
+        received(&mut amplification, elsewhere, &[0x40; 100], at(10));
         assert!(amplification.sent(client, 5_000).is_ok());
         assert!(amplification.sent(elsewhere, 601).is_err());
     }

@@ -36,6 +36,11 @@ pub trait Host {
         let _ = (now, datagram, mtu);
     }
 
+    /// What a human wants to know who looks for an error, each line with four spaces before it.
+    fn describe(&self) -> String {
+        String::new()
+    }
+
     /// Which known defects are not to be reported. None, except for those who cannot be mended here.
     fn tolerance(&self) -> Tolerance {
         Tolerance::default()

@@ -66,8 +66,6 @@ pub struct Ours {
     /// Something may have changed since the application was told all.
     stirred: bool,
     failures: Failures,
-    /// How many batches in a row turned out to be empty.
-    empty: u32,
 }
 
 impl Ours {
@@ -93,7 +91,6 @@ impl Ours {
             migration: None,
             stirred: true,
             failures: Failures::new(settings.seed, settings.failures),
-            empty: 0,
             settings,
         };
         if role == Role::Client {

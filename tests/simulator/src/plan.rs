@@ -87,8 +87,13 @@ impl HalfPlan {
     }
 
     fn random(random: &mut Random, budget: u64) -> Self {
-        let some = Chance::percent(10);
         let size = random.magnitude(0..=budget);
+        Self::random_of(random, size)
+    }
+
+    /// It takes at most 200 writes, and as many reads: with all pauses less than an idle timeout.
+    fn random_of(random: &mut Random, size: u64) -> Self {
+        let some = Chance::percent(10);
         Self {
             size,
             reset: random.happens(some).then(|| random.magnitude(0..=1 << 40)),
@@ -254,9 +259,8 @@ fn random_stream(random: &mut Random, budget: u64) -> StreamPlan {
             request.reset = None;
             request.stop = None;
             let response = HalfPlan {
-                size: request.size,
                 reset: None,
-                ..HalfPlan::random(random, budget)
+                ..HalfPlan::random_of(random, request.size)
             };
             Some((Reply::Echo, response))
         }

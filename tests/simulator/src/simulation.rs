@@ -24,6 +24,7 @@ use crate::trace::{Seconds, Trace};
 use quic_core::role::Role;
 use quic_core::time::{Duration, Instant};
 use std::fmt;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::rc::Rc;
 
 /// How often an endpoint may want to be called at one instant: more is a timer that does not move.
@@ -63,7 +64,8 @@ enum Arriving {
         to: Role,
         datagram: Datagram,
         sent_at: Instant,
-        corrupt: bool,
+        /// The payload as it was sent, if it arrives with wrong bits.
+        original: Option<Vec<u8>>,
     },
     TooBig {
         to: Role,
@@ -183,14 +185,25 @@ impl Simulation {
         self
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end. A panic is a failure.
     pub fn run(mut self) -> Result<Report, Failure> {
-        let result = self.run_to_end();
+        let result = catch_unwind(AssertUnwindSafe(|| self.run_to_end()));
+        let result = result.unwrap_or_else(|_| Err("a panic, see above".into()));
         result.map_err(|what| Failure {
             seed: self.seed,
             at: self.now,
-            what,
+            what: format!("{what}{}", self.describe()),
         })
+    }
+
+    /// How it stands, for a human.
+    fn describe(&self) -> String {
+        let ends = self.ends.iter().map(|end| {
+            let (status, unfinished) = (end.endpoint.status(), end.program.unfinished());
+            let inside = end.endpoint.describe();
+            format!("\n  {status:?}, {unfinished}{inside}")
+        });
+        ends.collect()
     }
 
     fn run_to_end(&mut self) -> Result<Report, String> {
@@ -330,6 +343,7 @@ impl Simulation {
 
     fn arrive(&mut self, to: Role, arrival: Arrival, mut datagram: Datagram) {
         datagram.ecn = arrival.ecn;
+        let original = arrival.corrupt.then(|| datagram.payload.clone());
         if arrival.corrupt {
             for _ in 0..self.random.within(1..=3) {
                 let place = self.random.below(datagram.payload.len() as u64) as usize;
@@ -340,7 +354,7 @@ impl Simulation {
             to,
             datagram,
             sent_at: self.now,
-            corrupt: arrival.corrupt,
+            original,
         };
         self.schedule.add(arrival.at, arriving);
     }
@@ -357,17 +371,8 @@ impl Simulation {
             .flatten()
             .chain(self.schedule.next_at())
             .min();
-        let unfinished = |it: &Self| {
-            let [client, server] = &it.ends;
-            let describe =
-                |end: &End| format!("{:?}, {}", end.endpoint.status(), end.program.unfinished());
-            format!("\n  {}\n  {}", describe(client), describe(server))
-        };
         let Some(next) = next else {
-            return Err(format!(
-                "nothing will ever happen again:{}",
-                unfinished(self)
-            ));
+            return Err("nothing will ever happen again".into());
         };
         if next > self.now {
             self.now = next;
@@ -378,7 +383,7 @@ impl Simulation {
             return Err("time stands still: a timer is set to the past again and again".into());
         }
         if self.now > self.deadline {
-            return Err(format!("not done at the deadline:{}", unfinished(self)));
+            return Err("not done at the deadline".into());
         }
         self.deliver()?;
         for end in &mut self.ends {
@@ -401,8 +406,8 @@ impl Simulation {
                     to,
                     datagram,
                     sent_at,
-                    corrupt,
-                } => self.receive(to, datagram, sent_at, corrupt),
+                    original,
+                } => self.receive(to, datagram, sent_at, original.as_deref()),
                 Arriving::TooBig { to, datagram, mtu } => {
                     let end = &mut self.ends[to as usize];
                     end.endpoint.packet_too_big(self.now, &datagram, mtu);
@@ -430,12 +435,19 @@ impl Simulation {
         Ok(())
     }
 
-    fn receive(&mut self, to: Role, mut datagram: Datagram, sent_at: Instant, corrupt: bool) {
+    fn receive(
+        &mut self,
+        to: Role,
+        mut datagram: Datagram,
+        sent_at: Instant,
+        original: Option<&[u8]>,
+    ) {
         match to {
             Role::Server => {
-                let (from, payload) = (datagram.from, &datagram.payload);
+                let arrived = &datagram.payload[..];
+                let sent = original.unwrap_or(arrived);
                 self.amplification
-                    .received(from, payload, sent_at, !corrupt);
+                    .received(datagram.from, sent, arrived, sent_at);
             }
             Role::Client => {
                 let outside = datagram.to;

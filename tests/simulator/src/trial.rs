@@ -131,7 +131,7 @@ impl Trial {
         }
     }
 
-    /// Runs one connection, or two. A panic is a failure.
+    /// Runs one connection, or two. A panic while they are set up is a failure as well.
     pub fn run(&self, print: bool) -> Result<Vec<Report>, Failure> {
         let run = AssertUnwindSafe(|| self.run_unguarded(print));
         catch_unwind(run).unwrap_or_else(|_| {

@@ -37,7 +37,15 @@ enum Announced {
     /// The peer is to be told.
     No,
     InFlight,
+    /// The peer is to be told again, though it may know.
+    Lost,
     Yes,
+}
+
+impl Announced {
+    const fn is_due(self) -> bool {
+        matches!(self, Self::No | Self::Lost)
+    }
 }
 
 impl LocalCids {
@@ -136,9 +144,7 @@ impl LocalCids {
 
     /// Whether [`Self::poll`] has a frame.
     pub fn has_pending(&self) -> bool {
-        self.cids
-            .iter()
-            .any(|entry| entry.announced == Announced::No)
+        self.cids.iter().any(|entry| entry.announced.is_due())
     }
 
     /// The next NEW_CONNECTION_ID frame, if it fits in `space` bytes. It counts as sent.
@@ -154,7 +160,7 @@ impl LocalCids {
         let entry = self
             .cids
             .iter_mut()
-            .find(|entry| entry.announced == Announced::No)?;
+            .find(|entry| entry.announced.is_due())?;
         let frame = Frame::NewConnectionId(NewConnectionId {
             sequence: VarInt::from_u32(entry.sequence),
             // RFC 9000 §19.15: The value in the Retire Prior To field MUST be less than or equal to
@@ -177,7 +183,7 @@ impl LocalCids {
 
     /// The packet with NEW_CONNECTION_ID was lost.
     pub fn on_lost(&mut self, sequence: VarInt) {
-        self.set_announced(sequence, Announced::No);
+        self.set_announced(sequence, Announced::Lost);
     }
 
     fn set_announced(&mut self, sequence: VarInt, announced: Announced) {
@@ -191,12 +197,13 @@ impl LocalCids {
         }
     }
 
-    /// RETIRE_CONNECTION_ID, in a packet to the connection ID with sequence number `used`: returns
-    /// the connection ID that no packet arrives for any more.
+    /// RETIRE_CONNECTION_ID, in a packet to the connection ID with sequence number `used`, unless
+    /// that is retired as well by now: returns the connection ID that no packet arrives for any
+    /// more.
     pub fn on_retire(
         &mut self,
         sequence: VarInt,
-        used: u32,
+        used: Option<u32>,
     ) -> Result<Option<ConnectionId>, TransportError> {
         let violation = |reason| {
             let code = TransportErrorCode::PROTOCOL_VIOLATION;
@@ -228,7 +235,7 @@ impl LocalCids {
         // RFC 9000 §19.16: The sequence number specified in a RETIRE_CONNECTION_ID frame MUST NOT
         // refer to the Destination Connection ID field of the packet in which the frame is
         // contained.
-        if sequence == used {
+        if used == Some(sequence) {
             return violation("retires the connection ID it was sent to");
         }
         if entry.is_none() {
@@ -315,7 +322,7 @@ mod tests {
         sequence: u64,
         used: u32,
     ) -> Result<Option<ConnectionId>, TransportError> {
-        set.on_retire(VarInt::new(sequence).unwrap(), used)
+        set.on_retire(VarInt::new(sequence).unwrap(), Some(used))
     }
 
     // [rfc9000-5.1.1-3] [rfc9000-19.15-2]
@@ -370,6 +377,12 @@ mod tests {
         let mut set = set(3);
         assert_eq!(retire(&mut set, 0, 1), Ok(Some(cid(0))));
         assert_eq!(retire(&mut set, 0, 1), Ok(None), "repeated");
+        let late = set.on_retire(VarInt::ZERO, None);
+        assert_eq!(
+            late,
+            Ok(None),
+            "in a packet that was overtaken by the next retirement"
+        );
         assert_eq!(
             set.info(),
             CidInfo {
@@ -387,7 +400,13 @@ mod tests {
             );
         }
         poll(&mut set, 100);
-        assert_eq!(retire(&mut set, 3, 1), Ok(Some(cid(9))));
+        set.on_lost(VarInt::from_u32(3));
+        assert_eq!(
+            retire(&mut set, 3, 1),
+            Ok(Some(cid(9))),
+            "not lost after all"
+        );
+        assert!(!set.has_pending());
         let mut nothing = LocalCids::new(ConnectionId::default(), GFP_KERNEL).unwrap();
         assert!(retire(&mut nothing, 0, 1).is_err());
     }

@@ -43,6 +43,9 @@ enum Payload<Tx> {
     Datagram(Tx),
 }
 
+/// Payloads of a packet, each with its place, counted from the first byte of the packet's payload.
+type Payloads<Tx> = [Option<(usize, Payload<Tx>)>; MAX_PAYLOADS];
+
 /// A packet that is being built.
 struct Draft<Tx> {
     packet: UnsealedPacket,
@@ -54,8 +57,8 @@ struct Draft<Tx> {
     /// Whether it has PADDING, and so counts as in flight.
     padded: bool,
     has_ack: bool,
-    /// What belongs where, counted from the first byte of the payload.
-    payloads: [Option<(usize, Payload<Tx>)>; MAX_PAYLOADS],
+    /// What belongs where.
+    payloads: Payloads<Tx>,
     used: usize,
     /// How many parts the payloads have so far.
     parts: usize,
@@ -641,7 +644,7 @@ impl<E: Environment> Connection<E> {
 fn parts_of<'a, E: Environment>(
     body: &'a Body<E>,
     space: PacketNumberSpace,
-    payloads: &'a [Option<(usize, Payload<E::Tx>)>; MAX_PAYLOADS],
+    payloads: &'a Payloads<E::Tx>,
 ) -> impl Iterator<Item = Part<'a, E::Tx>> {
     payloads.iter().flatten().flat_map(move |(at, payload)| {
         let (stream, crypto, datagram) = match payload {

@@ -8,8 +8,8 @@ use super::{CloseReason, Connection, Context, Environment, Event, ReceiveBuffer}
 use crate::cid::ConnectionId;
 use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{
-    Ack, AckFrequency, CloseCause, ConnectionClose, Crypto, Frame, FrameType, NewConnectionId,
-    Payload, Stream,
+    Ack, AckFrequency, CloseCause, ConnectionClose, Crypto, Frame, FrameType, Frames,
+    NewConnectionId, Payload, Stream,
 };
 use crate::loss::AckInfo;
 use crate::packet::PacketType;
@@ -31,8 +31,10 @@ impl<E: Environment> Connection<E> {
         match frame {
             Frame::Stream(frame) => self.on_stream(cx, &frame, packet, buffer),
             Frame::Ack(frame) => self.on_ack(cx, &frame, packet),
-            Frame::Datagram { data } => self.on_datagram_frame(cx, &data, packet, buffer),
-            Frame::Padding { .. } | Frame::Ping | Frame::ImmediateAck => Ok(()),
+            // Those of a datagram have their turn when nothing can be refused any more.
+            Frame::Padding { .. } | Frame::Ping | Frame::ImmediateAck | Frame::Datagram { .. } => {
+                Ok(())
+            }
             other => self.on_rare_frame(cx, other, packet, buffer),
         }
     }
@@ -91,6 +93,29 @@ impl<E: Environment> Connection<E> {
             })?;
         self.stats.on_outcome(&outcome);
         Ok(())
+    }
+
+    /// Processes the DATAGRAM frames of a packet whose other frames have taken effect.
+    ///
+    /// A packet that was refused may come again, as a copy that the network has made. What its
+    /// frames do a second time has no effect, but for these.
+    pub(super) fn on_datagram_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        payload: &[u8],
+        packet: &PacketContext<'_>,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) {
+        let rules = self.rules;
+        let Ok(frames) = Frames::new(payload, packet.packet_type, &rules) else {
+            return;
+        };
+        for frame in frames {
+            if let Ok(Frame::Datagram { data }) = frame {
+                // RFC 9221 §5: without memory it is lost.
+                let _ = self.on_datagram_frame(cx, &data, packet, buffer);
+            }
+        }
     }
 
     fn on_datagram_frame(
@@ -215,9 +240,7 @@ impl<E: Environment> Connection<E> {
         sequence: VarInt,
         packet: &PacketContext<'_>,
     ) -> Result<(), FrameError> {
-        let used = ConnectionId::new(packet.dcid)
-            .and_then(|cid| self.body.local_cids.find(&cid))
-            .unwrap_or(0);
+        let used = ConnectionId::new(packet.dcid).and_then(|cid| self.body.local_cids.find(&cid));
         let retired = self.body.local_cids.on_retire(sequence, used)?;
         if let Some(cid) = retired {
             cx.env.event(Event::CidRetired(cid));

@@ -469,10 +469,14 @@ impl<P: CryptoProvider> Keys<P> {
         }
     }
 
-    /// The keys of the previous phase go, and those of the next one take their place.
+    /// The keys of the previous phase go, and those of the next one take their place, unless the
+    /// peer has not followed: then the time was that of an earlier phase.
     // RFC 9001 §6.1: An endpoint MUST retain old keys until it has successfully unprotected a
     // packet sent using the new keys.
     pub(super) fn discard_previous(&mut self, provider: &P) -> Result<(), CryptoError> {
+        if self.first_received.is_none() {
+            return Ok(());
+        }
         if let (Some(rx), Spare::Previous) = (&mut self.rx, self.spare) {
             rx.prepare(provider)?;
             self.spare = Spare::Next;

@@ -10,7 +10,7 @@ use super::{Addresses, CloseReason, Connection, Context, Environment, Event, Rec
 use crate::cid::{ConnectionId, StatelessResetToken};
 use crate::ecn::EcnCodepoint;
 use crate::error::TransportError;
-use crate::frame::Frames;
+use crate::frame::{Frame, Frames};
 use crate::packet::{
     Datagram, Discard, FixedBit, OpenError, OpenedPacket, Packet, PacketNumber, PacketNumberSpace,
     PacketType, ProtectedPacket, UnverifiedRetry, VersionNegotiation, MIN_INITIAL_DATAGRAM,
@@ -368,13 +368,15 @@ impl<E: Environment> Connection<E> {
         let mut eliciting = false;
         let mut probing = true;
         let mut immediate = false;
+        let mut datagrams = false;
         let frames =
             Frames::new(packet.payload, context.packet_type, &rules).map_err(OpenError::Close)?;
         for frame in frames {
             let frame = frame.map_err(OpenError::Close)?;
             eliciting |= frame.is_ack_eliciting();
             probing &= frame.is_probing();
-            immediate |= matches!(frame, crate::frame::Frame::ImmediateAck);
+            immediate |= matches!(frame, Frame::ImmediateAck);
+            datagrams |= matches!(frame, Frame::Datagram { .. });
             match self.on_frame(cx, frame, &context, buffer) {
                 Ok(()) => {}
                 // It is as if the packet had been lost.
@@ -396,6 +398,9 @@ impl<E: Environment> Connection<E> {
         receiver.on_packet_received(packet.number, eliciting, arrival.ecn, cx.now, cx.flags);
         if immediate {
             receiver.on_immediate_ack();
+        }
+        if datagrams {
+            self.on_datagram_frames(cx, packet.payload, &context, buffer);
         }
         self.stats.packets_received = self.stats.packets_received.saturating_add(1);
         if context.packet_type == PacketType::OneRtt {
@@ -526,7 +531,7 @@ impl<E: Environment> Connection<E> {
         let answer = answer_negotiation_packet(
             self.config.versions,
             self.config.version.wire(),
-            packet.versions.clone(),
+            packet.versions,
         );
         // RFC 9000 §6.2: A client that supports only this version of QUIC MUST abandon the current
         // connection attempt if it receives a Version Negotiation packet. One of several may begin

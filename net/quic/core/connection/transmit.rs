@@ -289,13 +289,26 @@ impl<E: Environment> Connection<E> {
     }
 
     /// The batch is complete, and leaves now. Returns whether there was anything in it: if not,
-    /// there was no memory, and [`Self::timeout`] says when to try again.
+    /// what was to be sent waits for something, or there was no memory, and [`Self::timeout`] says
+    /// when to try again.
     pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
-        if batch.sent == 0 && batch.kind != Kind::Close {
+        if batch.sent == 0 && self.is_starved(cx, batch.kind) {
             self.timers.set(Timer::Pacing, cx.now + RETRY);
         }
         self.settle_batch(cx, batch);
         batch.sent > 0
+    }
+
+    /// Whether an empty batch should not have been: data that waits for more, or for a limit, is
+    /// not wanted any more once that has been noticed.
+    fn is_starved(&self, cx: &Context<'_, E>, kind: Kind) -> bool {
+        match kind {
+            Kind::Close => false,
+            Kind::Path | Kind::MtuProbe => true,
+            Kind::Data { .. } => ORDER
+                .into_iter()
+                .any(|packet_type| self.wants(packet_type, cx) != Want::Nothing),
+        }
     }
 
     fn settle_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {

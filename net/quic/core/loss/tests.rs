@@ -337,6 +337,29 @@ fn zero_rtt_in_flight_does_not_hide_the_deadlock() {
     assert_eq!(connection.timer(), Some(at(200)));
 }
 
+#[test]
+fn application_data_in_flight_does_not_stop_the_handshake() {
+    let probe = Timeout::Probe {
+        space: Handshake,
+        datagrams: 2,
+    };
+    let mut connection = Connection::new(Role::Client);
+    connection.recovery.set_has_handshake_keys();
+    connection.send(Handshake, at(0));
+    connection.ack(Handshake, &[(0, 0)], at(50));
+    assert_eq!(connection.timer(), None);
+    connection.send(ApplicationData, at(60));
+    assert_eq!(connection.timer(), Some(at(60 + 150)));
+    assert_eq!(connection.timeout(at(210)), probe);
+    assert_eq!(connection.timer(), Some(at(60 + 300)));
+    // When it is confirmed, the timer is that of the data.
+    connection.recovery.set_handshake_confirmed();
+    connection
+        .recovery
+        .set_loss_detection_timer(at(211), &mut connection.path);
+    assert_ne!(connection.timeout(at(1_000)), probe);
+}
+
 // RFC 9002 §6.2.2.1, §A.6.
 // [rfc9002-6.2.2.1-1]
 #[test]

@@ -7,6 +7,7 @@ use std::cell::Cell;
 thread_local! {
     static COUNTDOWN: Cell<Option<u64>> = const { Cell::new(None) };
     static SEEN: Cell<u64> = const { Cell::new(0) };
+    static FAILED: Cell<u64> = const { Cell::new(0) };
     static FAILURES: Cell<Option<Failures>> = const { Cell::new(None) };
 }
 
@@ -30,6 +31,11 @@ pub fn fail_nth<R>(n: u64, body: impl FnOnce() -> R) -> (R, bool) {
 /// How many allocations this thread has made, failed ones included.
 pub fn count() -> u64 {
     SEEN.get()
+}
+
+/// How many allocations of this thread were made to fail.
+pub fn failed() -> u64 {
+    FAILED.get()
 }
 
 /// Which of many allocations fail: the same ones for the same seed.
@@ -74,6 +80,12 @@ impl Failures {
 /// way than the types here.
 pub fn next_fails() -> bool {
     SEEN.set(SEEN.get().wrapping_add(1));
+    let fails = is_chosen();
+    FAILED.set(FAILED.get().wrapping_add(u64::from(fails)));
+    fails
+}
+
+fn is_chosen() -> bool {
     if let Some(mut failures) = FAILURES.get() {
         let fails = failures.next();
         FAILURES.set(Some(failures));

@@ -140,6 +140,15 @@ impl Host for Foreign {
         self.exchange();
     }
 
+    fn describe(&self) -> String {
+        let Some((_, connection)) = &self.connection else {
+            return String::new();
+        };
+        let (settings, stats) = (&self.settings, connection.stats());
+        let path = stats.path;
+        format!("\n    {settings:?}\n    {path:?}\n    {:?}", stats.udp_rx)
+    }
+
     // As of quinn-proto 0.11.19.
     fn tolerance(&self) -> Tolerance {
         Tolerance {

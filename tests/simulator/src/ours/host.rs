@@ -8,7 +8,7 @@ use super::world::World;
 use super::Ours;
 use crate::datagram::{Datagram, Ecn};
 use crate::host::Host;
-use kernel::alloc::inject::next_fails;
+use kernel::alloc::inject::{self, next_fails};
 use kernel::alloc::AllocError;
 use quic_core::connection::{
     Accepted, Addresses, Arrival, Connection, Context, ReceiveBuffer, State,
@@ -21,9 +21,6 @@ use std::ops::Range;
 
 /// How many datagrams may leave at once.
 const BATCH: usize = 40;
-
-/// How many batches in a row may turn out to be empty, because there was no memory.
-const MAX_EMPTY: u32 = 16;
 
 /// How many packets are kept until the keys for them are there: two flights of ten.
 // RFC 9001 §5.7: packets protected with 1-RTT keys MAY be stored and later decrypted […] as long as
@@ -134,7 +131,7 @@ impl Ours {
     }
 }
 
-/// Sends one batch. `None` if there was none, else whether to go on.
+/// Sends one batch. `None` if there was none, else whether there was anything in it.
 fn transmit_batch(
     connection: &mut Connection<World>,
     cx: &mut Context<'_, World>,
@@ -197,22 +194,19 @@ impl Host for Ours {
         let mut cx = self.world.cx(now);
         let mut buffer = vec![0; usize::from(u16::MAX)];
         loop {
-            let before = out.len();
-            let more = self
+            let failed = inject::failed();
+            let sent = self
                 .failures
                 .during(|| transmit_batch(connection, &mut cx, &mut buffer, out));
-            match more {
+            match sent {
                 None => break,
-                Some(more) => {
-                    self.empty = if out.len() > before {
-                        0
-                    } else {
-                        self.empty + 1
-                    };
-                    assert!(self.empty < MAX_EMPTY, "nothing but empty batches");
-                    if !more {
-                        break;
-                    }
+                Some(true) => {}
+                Some(false) => {
+                    // Either there was no memory, or there is nothing to send after all.
+                    let starved = inject::failed() > failed;
+                    let idle = connection.begin_batch(&mut cx, BATCH).is_none();
+                    assert!(starved || idle, "a batch is empty, but the next one is not");
+                    break;
                 }
             }
         }
@@ -245,5 +239,14 @@ impl Host for Ours {
             connection.on_packet_too_big(cx, &Addresses { local, remote }, payload);
         });
         self.exchange(now);
+    }
+
+    fn describe(&self) -> String {
+        let Some(connection) = &self.connection else {
+            return String::new();
+        };
+        let (settings, stats) = (&self.settings, connection.stats());
+        let (rtt, timeout) = (connection.rtt(), connection.timeout());
+        format!("\n    {settings:?}\n    {stats:?}\n    rtt {rtt:?}, timeout {timeout:?}")
     }
 }

@@ -13,6 +13,7 @@ use crate::time::{Duration, Instant};
 use crate::varint::VarInt;
 use crate::version::SupportedVersion;
 use kernel::alloc::flags::GFP_KERNEL;
+use kernel::alloc::inject;
 
 // [rfc9000-7.2-4] [rfc9000-7.2-5] [rfc9000-7.3-1] [rfc9001-4.1.2-1]
 #[test]
@@ -182,6 +183,55 @@ fn keys_are_updated() {
     }
 }
 
+// [rfc9001-6.1-3]
+#[test]
+fn old_keys_stay_until_the_peer_has_followed() {
+    let mut pair = Pair::new();
+    pair.connect();
+    let id = pair.client.open(Bidirectional);
+    let now = pair.now;
+    pair.client.write(now, id, b"before", false);
+    // An acknowledgment, but not yet 3 PTO since the first key phase began.
+    pair.run_for(Duration::from_millis(50));
+    let now = pair.now;
+    pair.client
+        .with(now, |connection, cx| connection.update_keys(cx))
+        .unwrap();
+    // The client has nothing to send, so that the server knows nothing of it.
+    pair.run_for(Duration::from_secs(5));
+    assert!(!pair.server().connection.key_phase());
+    let now = pair.now;
+    pair.server().write(now, id, b"answer", true);
+    pair.run_until(|pair| pair.client.all_read(id).1);
+    pair.run_until(|pair| pair.server().connection.key_phase());
+}
+
+#[test]
+fn data_that_waits_for_more_does_not_wake_anybody() {
+    let config = Config {
+        nagle: true,
+        pmtud: false,
+        ..config()
+    };
+    let mut pair = Pair::with(config, config);
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let id = pair.client.open(Unidirectional);
+    let now = pair.now;
+    pair.client.write(now, id, b"first", false);
+    pair.transmit();
+    pair.client.write(now, id, b"second", false);
+    let sent = pair.client.with(now, |connection, cx| {
+        let mut batch = connection.begin_batch(cx, 10).unwrap();
+        let len = connection.fill(cx, &mut batch, &mut [0; 1500]);
+        (len, connection.end_batch(cx, &batch))
+    });
+    assert_eq!(sent, (None, false));
+    let timeout = pair.client.connection.timeout().unwrap();
+    assert!(timeout > now + Duration::from_millis(10));
+    pair.run_until(|pair| pair.server().all_read(id).0 == b"firstsecond");
+}
+
 #[test]
 fn datagrams_arrive() {
     let mut pair = Pair::new();
@@ -199,6 +249,45 @@ fn datagrams_arrive() {
         let (data, _) = pair.server().connection.datagrams().peek().unwrap();
         assert_eq!(data.as_slice(), vec![byte; len]);
         assert!(pair.server().connection.datagrams().consume(len));
+    }
+}
+
+// [rfc9000-12.3-4]
+#[test]
+fn a_packet_that_was_refused_brings_its_datagrams_once() {
+    for n in 0.. {
+        let mut pair = Pair::new();
+        pair.connect();
+        pair.run_for(Duration::from_secs(1));
+        let id = pair.client.open(Unidirectional);
+        let now = pair.now;
+        pair.client.write(now, id, b"a stream", false);
+        let datagram = vec![1; 100];
+        pair.client
+            .connection
+            .send_datagram(datagram, GFP_KERNEL)
+            .unwrap();
+        pair.transmit();
+        let flying: Vec<_> = pair.network.drain(..).collect();
+        let now = pair.now;
+        let mut receive = || {
+            for flying in &flying {
+                pair.server().receive(now, flying);
+            }
+        };
+        let ((), failed) = inject::fail_nth(n, &mut receive);
+        receive();
+        let datagrams = pair.server().connection.datagrams();
+        let mut count = 0;
+        while let Some(len) = datagrams.peek().map(|(data, _)| data.as_slice().len()) {
+            assert!(datagrams.consume(len));
+            count += 1;
+        }
+        assert!(count == 1 || failed && count == 0, "{n}: {count}");
+        assert_eq!(pair.server().all_read(id).0, b"a stream", "{n}");
+        if !failed {
+            break;
+        }
     }
 }
 

@@ -153,6 +153,9 @@ struct Tls {
     message: Vec<u8>,
 }
 
+/// Whether a datagram of an endpoint is lost.
+type Drops = dyn FnMut(Role, &Flying) -> bool;
+
 pub(super) struct Pair {
     pub(super) now: Instant,
     pub(super) client: End,
@@ -163,7 +166,7 @@ pub(super) struct Pair {
     /// Where the client seems to be.
     pub(super) nat: SocketAddr,
     /// Which datagrams are lost: told the sender and the datagram.
-    pub(super) drops: Box<dyn FnMut(Role, &Flying) -> bool>,
+    pub(super) drops: Box<Drops>,
     pub(super) sent: usize,
 }
 
@@ -224,7 +227,7 @@ impl End {
         body(&mut self.connection, &mut Self::cx(&mut self.world, now))
     }
 
-    fn receive(&mut self, now: Instant, flying: &Flying) {
+    pub(super) fn receive(&mut self, now: Instant, flying: &Flying) {
         let mut bytes = flying.bytes.clone();
         let arrival = Arrival {
             addresses: Addresses {
@@ -340,7 +343,7 @@ impl End {
     }
 
     fn accept_parameters(&mut self, now: Instant, message: &[u8]) -> bool {
-        let len = usize::from(message[0]) << 8 | usize::from(message[1]);
+        let len = usize::from(u16::from_be_bytes([message[0], message[1]]));
         self.with(now, |connection, cx| {
             connection
                 .set_peer_parameters(cx, &message[2..2 + len])
