@@ -384,13 +384,18 @@ impl<E: Environment> Connection<E> {
 
     /// When [`Self::on_timeout`] is to be called, unless something else happens before.
     pub fn timeout(&self) -> Option<Instant> {
-        let mut next = self.timers.next();
-        if self.state == State::Open {
-            if let Some(at) = self.recovery.loss_detection_timer() {
-                next = next.min(at);
+        let next = match self.state {
+            State::Open => {
+                let loss = self.recovery.loss_detection_timer();
+                self.timers
+                    .next()
+                    .min(loss.unwrap_or(Instant::FAR_FUTURE))
+                    .min(self.ack_deadline())
             }
-            next = next.min(self.ack_deadline());
-        }
+            // What else a late call may have set does not count any more.
+            State::Closing | State::Draining => self.timers.get(Timer::Close),
+            State::Closed => Instant::FAR_FUTURE,
+        };
         (next != Instant::FAR_FUTURE).then_some(next)
     }
 

@@ -107,11 +107,11 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
         let rules = self.rules;
-        let Ok(frames) = Frames::new(payload, packet.packet_type, &rules) else {
+        let Ok(mut frames) = Frames::new(payload, packet.packet_type, &rules) else {
             return;
         };
-        for frame in frames {
-            if let Ok(Frame::Datagram { data }) = frame {
+        while let Some(Ok(frame)) = frames.next() {
+            if let Frame::Datagram { data } = frame {
                 // RFC 9221 §5: without memory it is lost.
                 let _ = self.on_datagram_frame(cx, &data, packet, buffer);
             }

@@ -14,6 +14,7 @@
 //! neither in use nor validated makes room.
 
 use super::Addresses;
+use crate::array::reserve_one;
 use crate::loss::path::PathRecovery;
 use crate::loss::Paths;
 use crate::time::{Duration, Instant};
@@ -266,7 +267,8 @@ impl PathSet {
     /// The set with the path that a connection begins with.
     pub(super) fn new(first: Path, flags: Flags) -> Result<Self, AllocError> {
         let mut paths = KVec::new();
-        paths.push(first, flags)?;
+        reserve_one(&mut paths, flags)?;
+        paths.push_within_capacity(first).map_err(|_| AllocError)?;
         Ok(Self {
             paths,
             active: 0,
@@ -332,7 +334,7 @@ impl PathSet {
         flags: Flags,
     ) -> Result<(u8, Option<Path>), AllocError> {
         // Without memory nothing changes.
-        self.paths.reserve(1, flags)?;
+        reserve_one(&mut self.paths, flags)?;
         let evicted = match self.paths.len() < MAX_PATHS {
             true => None,
             false => {
@@ -355,7 +357,9 @@ impl PathSet {
         }
         path.id = self.next_id;
         let id = path.id;
-        self.paths.push(path, flags)?;
+        self.paths
+            .push_within_capacity(path)
+            .map_err(|_| AllocError)?;
         self.next_id = self.next_id.wrapping_add(1);
         Ok((id, evicted))
     }

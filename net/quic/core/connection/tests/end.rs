@@ -104,6 +104,28 @@ fn without_a_packet_number_the_connection_ends_silently() {
     assert_eq!(pair.sent, sent);
 }
 
+#[test]
+fn late_calls_do_not_prolong_the_end() {
+    let mut pair = connected();
+    let now = pair.now;
+    pair.client.with(now, |connection, cx| {
+        connection.close(cx, VarInt::ZERO, b"");
+        let closed = connection.timeout();
+        let _ = connection.update_keys(cx);
+        connection.ping();
+        let _ = connection.set_peer_parameters(cx, &[]);
+        connection.restart_idle_timer(cx.now);
+        assert_eq!(connection.timeout(), closed);
+        cx.now = closed.unwrap();
+        connection.on_timeout(cx);
+        assert_eq!(connection.state(), State::Closed);
+        let _ = connection.update_keys(cx);
+        let _ = connection.set_peer_parameters(cx, &[]);
+        connection.restart_idle_timer(cx.now);
+        assert_eq!(connection.timeout(), None);
+    });
+}
+
 // [rfc9000-10.3-5] [rfc9000-10.3.1-1]
 #[test]
 fn a_stateless_reset_may_look_like_any_packet() {
