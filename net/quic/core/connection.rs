@@ -597,7 +597,7 @@ impl<E: Environment> Connection<E> {
         let Some(min) = self.peer.min_ack_delay.filter(|_| self.confirmed) else {
             return false;
         };
-        if request.requested_max_ack_delay < min {
+        if !request.is_permitted(min) {
             return false;
         }
         if self.ack_frequency_request.is_some() {

@@ -23,6 +23,14 @@ pub struct AckFrequency {
 const MAX_ACK_DELAY_LIMIT: VarInt = VarInt::from_u32(16_384_000);
 
 impl AckFrequency {
+    /// Whether it may be sent to a peer with that min_ack_delay, in microseconds.
+    // draft-ietf-quic-ack-frequency §4: values of 2^14 milliseconds or greater are invalid for
+    // max_ack_delay […] A value smaller than the min_ack_delay advertised by the peer is also
+    // invalid.
+    pub(crate) fn is_permitted(&self, min_ack_delay: VarInt) -> bool {
+        (min_ack_delay..MAX_ACK_DELAY_LIMIT).contains(&self.requested_max_ack_delay)
+    }
+
     pub(super) fn parse(reader: &mut Reader<'_>, rules: &FrameRules) -> Result<Self, Malformed> {
         let frame = Self {
             sequence: reader.varint()?,
@@ -30,12 +38,9 @@ impl AckFrequency {
             requested_max_ack_delay: reader.varint()?,
             reordering_threshold: reader.varint()?,
         };
-        // draft-ietf-quic-ack-frequency §4: values of 2^14 milliseconds or greater are invalid for
-        // max_ack_delay […] A value smaller than the min_ack_delay advertised by the peer
-        // is also invalid. Receipt of an invalid value MUST be treated as a connection
-        // error of type PROTOCOL_VIOLATION.
-        let min_ack_delay = rules.min_ack_delay.unwrap_or_default();
-        if !(min_ack_delay..MAX_ACK_DELAY_LIMIT).contains(&frame.requested_max_ack_delay) {
+        // draft-ietf-quic-ack-frequency §4: Receipt of an invalid value MUST be treated as a
+        // connection error of type PROTOCOL_VIOLATION.
+        if !frame.is_permitted(rules.min_ack_delay.unwrap_or_default()) {
             return Err(Malformed::violation("requested ack delay out of range"));
         }
         Ok(frame)
