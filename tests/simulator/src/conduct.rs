@@ -80,6 +80,18 @@ impl Amplification {
     }
 }
 
+/// Whether the datagram is a Retry packet, by its first bytes.
+pub(crate) fn is_retry(datagram: &[u8]) -> bool {
+    let Some((first, rest)) = datagram.split_first().filter(|_| is_long(datagram)) else {
+        return false;
+    };
+    let version = rest.first_chunk::<4>().copied().map(u32::from_be_bytes);
+    matches!(
+        (version, (first >> 4) & 0b11),
+        (Some(1), 0b11) | (Some(0x6b33_43cf), 0b00)
+    )
+}
+
 fn is_long(payload: &[u8]) -> bool {
     payload.first().is_some_and(|first| first & 0x80 != 0)
 }

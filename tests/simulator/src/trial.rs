@@ -14,6 +14,7 @@ use crate::simulation::{Failure, Report, Simulation};
 use crate::tls::{Fixed, FixedConfig, Library};
 use quic_core::role::Role;
 use quic_core::time::Instant;
+use std::fmt;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::str::FromStr;
 
@@ -21,9 +22,9 @@ use std::str::FromStr;
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub enum Choice {
     /// quinn-proto.
-    #[default]
     Quinn,
     /// quic-core.
+    #[default]
     Ours,
 }
 
@@ -54,6 +55,15 @@ impl Default for Trial {
             bytes: 1_000_000,
             resume: false,
         }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quinn => "quinn",
+            Self::Ours => "ours",
+        })
     }
 }
 
@@ -135,6 +145,7 @@ impl Trial {
                 seed: self.seed,
                 at: Instant::default(),
                 what: "a panic, see above".into(),
+                excuse: None,
             })
         })
     }
@@ -160,6 +171,7 @@ impl Trial {
             seed: self.seed,
             at: Instant::default(),
             what,
+            excuse: None,
         })?;
         // RFC 9000 §7.4.1: a server that accepts 0-RTT must not lower limits. So both connections
         // have the same settings.
