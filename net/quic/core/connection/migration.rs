@@ -153,6 +153,19 @@ impl<E: Environment> Connection<E> {
         self.after_path_change(cx.now);
     }
 
+    /// A packet came on the path in use: if that could not be validated so far, it is tried again.
+    pub(super) fn revive_validation(&mut self, now: Instant) {
+        let hopeless = |path: &Path| !path.validated && path.challenges.is_none();
+        if !self.paths.active().is_some_and(hopeless) {
+            return;
+        }
+        let patience = self.validation_patience();
+        if let Some(path) = self.paths.active_mut() {
+            path.challenge(now, patience);
+        }
+        self.set_path_timer();
+    }
+
     /// PATH_RESPONSE.
     pub(super) fn on_path_response(&mut self, cx: &mut Context<'_, E>, data: &[u8; 8]) {
         // RFC 9000 §8.2.2: This requirement MUST NOT be enforced by the endpoint that initiates
@@ -230,7 +243,8 @@ impl<E: Environment> Connection<E> {
                     cx.env.event(Event::PathChanged(addresses));
                 }
                 // RFC 9000 §8.2.4: an endpoint that has no validated path can either wait or close
-                // the connection: with NO_VIABLE_PATH. Packets that come will try again.
+                // the connection: with NO_VIABLE_PATH. The next packet that comes makes it try
+                // again.
                 None => return,
             }
         }

@@ -437,6 +437,7 @@ impl<E: Environment> Connection<E> {
         if !probing && context.path != self.paths.active_id() && self.role == Role::Server {
             self.on_peer_migrated(cx, context.path);
         }
+        self.revive_validation(cx.now);
     }
 
     /// A path that the peer has come up with.
