@@ -61,8 +61,8 @@ pub struct Tolerance {
     pub new_paths: bool,
     /// To answer packets in the draining state.
     pub draining: bool,
-    /// To take a packet that the network has changed for Retry, and not to come away from it. Such
-    /// packets are lost instead.
+    /// Not to come away from a Retry packet that is not authentic. What the network changes so that
+    /// there is one is lost instead.
     pub corrupt_retry: bool,
 }
 

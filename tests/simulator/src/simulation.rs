@@ -8,7 +8,7 @@
 //!
 //! Virtual time jumps from one thing that happens to the next.
 
-use crate::conduct::{is_retry, Amplification, Silence};
+use crate::conduct::{spoils_retry, Amplification, Silence};
 use crate::datagram::address;
 use crate::datagram::Datagram;
 use crate::host::{Endpoint, Status};
@@ -356,8 +356,10 @@ impl Simulation {
                 let place = self.random.below(datagram.payload.len() as u64) as usize;
                 datagram.payload[place] ^= 1 << self.random.below(8);
             }
-            let retry = original.as_deref().is_some_and(is_retry) || is_retry(&datagram.payload);
-            if retry && self.ends[to as usize].endpoint.tolerance().corrupt_retry {
+            let sent = original.as_deref().unwrap_or_default();
+            let mut ends = self.ends.iter();
+            let fragile = ends.any(|end| end.endpoint.tolerance().corrupt_retry);
+            if fragile && spoils_retry(sent, &datagram.payload) {
                 return;
             }
         }
