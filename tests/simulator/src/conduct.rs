@@ -80,6 +80,41 @@ impl Amplification {
     }
 }
 
+/// The longest part of a long header that a Retry packet depends on: up to the connection IDs.
+const HEADER: usize = 1 + 4 + 1 + 20 + 1 + 20;
+
+/// Whether a datagram that was changed on its way has been, or has become, or is answered with a
+/// Retry packet that is not authentic.
+pub(crate) fn spoils_retry(sent: &[u8], arrived: &[u8]) -> bool {
+    let initial = long_packet(sent).is_some_and(|(kind, ..)| kind == Kind::Initial);
+    let len = HEADER.min(sent.len());
+    if initial && sent.get(..len) != arrived.get(..len) {
+        return true;
+    }
+    let mut rest = sent;
+    loop {
+        let at = sent.len() - rest.len();
+        if is_retry(rest) || arrived.get(at..).is_some_and(is_retry) {
+            return true;
+        }
+        match long_packet(rest) {
+            Some((_, _, next)) if is_long(rest) => rest = next,
+            _ => return false,
+        }
+    }
+}
+
+fn is_retry(packet: &[u8]) -> bool {
+    let Some((first, rest)) = packet.split_first().filter(|_| is_long(packet)) else {
+        return false;
+    };
+    let version = rest.first_chunk::<4>().copied().map(u32::from_be_bytes);
+    matches!(
+        (version, (first >> 4) & 0b11),
+        (Some(1), 0b11) | (Some(0x6b33_43cf), 0b00)
+    )
+}
+
 fn is_long(payload: &[u8]) -> bool {
     payload.first().is_some_and(|first| first & 0x80 != 0)
 }
@@ -235,6 +270,27 @@ mod tests {
 
     fn received(it: &mut Amplification, from: SocketAddr, datagram: &[u8], sent_at: Instant) {
         it.received(from, datagram, datagram, sent_at);
+    }
+
+    #[test]
+    fn packets_that_a_retry_depends_on() {
+        let initial = long(0xc0, Some(b""), 100);
+        let retry = long(0xf0, None, 50);
+        let handshake = long(0xe0, None, 50);
+        let short = [0x40; 50];
+        let changed = |datagram: &[u8], at: usize, bits: u8| {
+            let mut changed = datagram.to_vec();
+            changed[at] ^= bits;
+            spoils_retry(datagram, &changed)
+        };
+        assert!(changed(&retry, 30, 1));
+        assert!(changed(&handshake, 0, 0x10), "it becomes Retry");
+        assert!(!changed(&handshake, 30, 1));
+        assert!(changed(&initial, 6, 1), "a connection ID is another");
+        assert!(!changed(&initial, 90, 1));
+        let both = [initial.clone(), handshake].concat();
+        assert!(changed(&both, initial.len(), 0x10));
+        assert!(!changed(&short, 0, 0x10));
     }
 
     #[test]

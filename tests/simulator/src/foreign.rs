@@ -14,8 +14,10 @@ use crate::datagram::{address, Datagram};
 use crate::host::{Cause, Event};
 use crate::settings::Settings;
 use quic_core::role::Role;
+use quic_core::stream_id::StreamId;
+use quic_core::time::Duration;
 use quinn_proto::{Connection, ConnectionError, ConnectionHandle, Endpoint, StreamEvent};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,6 +38,10 @@ pub struct Foreign {
     early: bool,
     /// The connection was closed by the peer, or died.
     over: bool,
+    /// Streams that are written to their end, which the peer has not acknowledged.
+    finishing: BTreeSet<StreamId>,
+    /// How long its timer was when it last sent what it could.
+    rest: Duration,
 }
 
 impl Foreign {
@@ -84,6 +90,8 @@ impl Foreign {
             events: VecDeque::new(),
             early: false,
             over: false,
+            finishing: BTreeSet::new(),
+            rest: Duration::ZERO,
         }
     }
 
@@ -108,13 +116,19 @@ impl Foreign {
                 quinn_proto::Event::Connected => Event::Connected,
                 quinn_proto::Event::ConnectionLost { reason } => {
                     let Some(cause) = cause(reason) else { continue };
-                    self.over = true;
+                    // A stateless reset that comes after CONNECTION_CLOSE is reported as well.
+                    if std::mem::replace(&mut self.over, true) {
+                        continue;
+                    }
                     Event::Closed(cause)
                 }
                 quinn_proto::Event::Stream(event) => stream_event(event),
                 quinn_proto::Event::DatagramReceived => Event::DatagramReceived,
                 quinn_proto::Event::DatagramsUnblocked => Event::DatagramsWritable,
             };
+            if let Event::Finished(id) | Event::Stopped(id, _) = event {
+                self.finishing.remove(&id);
+            }
             self.events.push_back(event);
         }
     }

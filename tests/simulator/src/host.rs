@@ -41,6 +41,11 @@ pub trait Host {
         String::new()
     }
 
+    /// If nothing more can come of a connection that lives, because of a known defect: which.
+    fn defect(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Which known defects are not to be reported. None, except for those who cannot be mended here.
     fn tolerance(&self) -> Tolerance {
         Tolerance::default()
@@ -56,6 +61,9 @@ pub struct Tolerance {
     pub new_paths: bool,
     /// To answer packets in the draining state.
     pub draining: bool,
+    /// Not to come away from a Retry packet that is not authentic. What the network changes so that
+    /// there is one is lost instead.
+    pub corrupt_retry: bool,
 }
 
 /// The program's side of an endpoint.

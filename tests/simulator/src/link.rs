@@ -192,7 +192,7 @@ impl Link {
             self.counters.overflowed += 1;
             return Fate::Overflow;
         };
-        let lost = self.loss.next(&self.config.loss, &mut self.random)
+        let lost = self.loss.next(now, &self.config.loss, &mut self.random)
             || self.config.drop.iter().any(|range| range.contains(&number));
         if self.config.outages.iter().any(|o| o.covers(through)) {
             self.counters.in_outage += 1;

@@ -3,6 +3,11 @@
 //! [`Loss`]: how a link loses packets at random.
 
 use crate::random::{Chance, Random};
+use quic_core::time::{Duration, Instant};
+
+/// The bad state lasts at most so long when no packets come: else a sender that sends ever less
+/// would never come away from it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// A model of loss.
 #[derive(Clone, Debug, Default)]
@@ -36,11 +41,15 @@ pub enum Loss {
 pub(crate) struct LossState {
     in_bad_state: bool,
     lost_in_a_row: u32,
+    /// When the last packet came.
+    last: Instant,
 }
 
 impl LossState {
     /// Whether the next packet is lost.
-    pub(crate) fn next(&mut self, model: &Loss, random: &mut Random) -> bool {
+    pub(crate) fn next(&mut self, now: Instant, model: &Loss, random: &mut Random) -> bool {
+        self.in_bad_state &= now.since(self.last) < LONGEST_PAUSE;
+        self.last = now;
         let lost = match *model {
             Loss::None => false,
             Loss::Random {
@@ -71,7 +80,7 @@ mod tests {
         let mut random = Random::new(3, "loss");
         let mut state = LossState::default();
         (0..200_000)
-            .map(|_| state.next(model, &mut random))
+            .map(|_| state.next(Instant::default(), model, &mut random))
             .collect()
     }
 
@@ -91,6 +100,28 @@ mod tests {
             longest_burst: 0,
         });
         assert!(longest(&free) > 5);
+    }
+
+    #[test]
+    fn the_bad_state_does_not_wait() {
+        let model = Loss::Bursts {
+            begin: Chance::percent(100),
+            end: Chance::NEVER,
+            good: Chance::NEVER,
+            bad: Chance::percent(100),
+        };
+        let mut random = Random::new(3, "loss");
+        let mut state = LossState::default();
+        let at = |seconds| Instant::default() + Duration::from_secs(seconds);
+        assert!(state.next(at(0), &model, &mut random));
+        assert!(state.next(at(0), &model, &mut random));
+        let calm = Loss::Bursts {
+            begin: Chance::NEVER,
+            end: Chance::NEVER,
+            good: Chance::NEVER,
+            bad: Chance::percent(100),
+        };
+        assert!(!state.next(at(2), &calm, &mut random));
     }
 
     #[test]

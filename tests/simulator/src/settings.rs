@@ -57,6 +57,8 @@ pub struct Settings {
     pub version: u32,
     /// A server accepts 0-RTT.
     pub early_data: bool,
+    /// Keys may be updated after a number of packets.
+    pub key_updates: bool,
     /// One in so many allocations of a connection fails, if not 0: those that arriving packets,
     /// timers and sending cause. What the application asks for has memory.
     pub failures: u64,
@@ -101,6 +103,7 @@ impl Settings {
             grease_quic_bit: true,
             version: 1,
             early_data: true,
+            key_updates: true,
             failures: 0,
         }
     }

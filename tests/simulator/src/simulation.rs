@@ -8,7 +8,7 @@
 //!
 //! Virtual time jumps from one thing that happens to the next.
 
-use crate::conduct::{Amplification, Silence};
+use crate::conduct::{spoils_retry, Amplification, Silence};
 use crate::datagram::address;
 use crate::datagram::Datagram;
 use crate::host::{Endpoint, Status};
@@ -106,16 +106,15 @@ pub struct Failure {
     pub at: Instant,
     /// What is wrong.
     pub what: String,
+    /// The foreign implementation got stuck, in a way that is known and cannot be mended here.
+    pub excuse: Option<&'static str>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, at, what } = self;
-        write!(
-            f,
-            "seed {seed}, at {} s: {what}",
-            Seconds(*at).to_string().trim_start()
-        )
+        let Self { seed, at, what, .. } = self;
+        let at = Seconds(*at).to_string();
+        write!(f, "seed {seed}, at {} s: {what}", at.trim_start())
     }
 }
 
@@ -192,8 +191,16 @@ impl Simulation {
         result.map_err(|what| Failure {
             seed: self.seed,
             at: self.now,
+            excuse: self.excuse(&what),
             what: format!("{what}{}", self.describe()),
         })
+    }
+
+    /// A defect of a foreign implementation, if the failure is that nothing happened any more.
+    fn excuse(&self, what: &str) -> Option<&'static str> {
+        let stuck = what.ends_with("TimedOut");
+        let mut defects = self.ends.iter().filter_map(|end| end.endpoint.defect());
+        defects.next().filter(|_| stuck)
     }
 
     /// How it stands, for a human.
@@ -348,6 +355,12 @@ impl Simulation {
             for _ in 0..self.random.within(1..=3) {
                 let place = self.random.below(datagram.payload.len() as u64) as usize;
                 datagram.payload[place] ^= 1 << self.random.below(8);
+            }
+            let sent = original.as_deref().unwrap_or_default();
+            let mut ends = self.ends.iter();
+            let fragile = ends.any(|end| end.endpoint.tolerance().corrupt_retry);
+            if fragile && spoils_retry(sent, &datagram.payload) {
+                return;
             }
         }
         let arriving = Arriving::Datagram {

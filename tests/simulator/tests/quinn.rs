@@ -14,13 +14,9 @@ use quic_simulator::random::Chance;
 use quic_simulator::scenario::Scenario;
 use quic_simulator::settings::Settings;
 use quic_simulator::simulation::{Failure, Report, Simulation};
-use quic_simulator::trial::Trial;
+use quic_simulator::trial::{Choice, Trial};
 
 const MIB: u64 = 1 << 20;
-
-/// Seeds with which quinn 0.11.19 does not get through, though it could: after a Retry packet that
-/// arrived corrupted, its client ignores all others.
-const QUINN_FAILS: [u64; 2] = [22, 47];
 
 fn run_with(
     credentials: &Credentials,
@@ -174,16 +170,21 @@ fn settings_make_a_difference() {
 
 #[test]
 fn random_mixtures() {
-    for seed in (0..100).filter(|seed| !QUINN_FAILS.contains(seed)) {
+    let mut passed = 0;
+    for seed in 0..100 {
         let trial = Trial {
             seed,
+            client: Choice::Quinn,
+            server: Choice::Quinn,
             bytes: 300_000,
             ..Trial::default()
         };
-        if let Err(failure) = trial.run(false) {
-            panic!("{failure}");
+        match trial.run(false) {
+            Ok(_) => passed += 1,
+            Err(failure) => assert!(failure.excuse.is_some(), "{failure}"),
         }
     }
+    assert!(passed >= 95, "{passed}");
 }
 
 #[test]
@@ -191,6 +192,8 @@ fn a_seed_gives_the_same_trace() {
     let traces = |seed| {
         let trial = Trial {
             seed,
+            client: Choice::Quinn,
+            server: Choice::Quinn,
             resume: true,
             ..Trial::default()
         };

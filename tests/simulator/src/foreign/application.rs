@@ -107,16 +107,17 @@ impl Application for Foreign {
 
     fn finish(&mut self, _: Instant, stream: StreamId) -> Result<(), WriteError> {
         let connection = self.established().ok_or(WriteError::Closed)?;
-        connection
-            .send_stream(quinns(stream))
-            .finish()
-            .map_err(|error| match error {
-                FinishError::Stopped(code) => WriteError::Stopped(code.into_inner()),
-                FinishError::ClosedStream => WriteError::Closed,
-            })
+        let finished = connection.send_stream(quinns(stream)).finish();
+        finished.map_err(|error| match error {
+            FinishError::Stopped(code) => WriteError::Stopped(code.into_inner()),
+            FinishError::ClosedStream => WriteError::Closed,
+        })?;
+        self.finishing.insert(stream);
+        Ok(())
     }
 
     fn reset(&mut self, _: Instant, stream: StreamId, code: u64) -> Result<(), ClosedStream> {
+        self.finishing.remove(&stream);
         let connection = self.established().ok_or(ClosedStream)?;
         let mut stream = connection.send_stream(quinns(stream));
         stream.reset(varint(code)).map_err(|_| ClosedStream)

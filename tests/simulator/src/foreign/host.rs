@@ -119,6 +119,13 @@ impl Host for Foreign {
             out.extend(self.cut(&transmit, &bytes));
             bytes.clear();
         }
+        if let Some(timer) = connection
+            .poll_timeout()
+            .filter(|_| !connection.is_closed())
+        {
+            let rest = timer.saturating_duration_since(now).as_nanos();
+            self.rest = Duration::from_nanos(rest as u64);
+        }
         self.connection = Some((handle, connection));
         self.exchange();
     }
@@ -149,6 +156,21 @@ impl Host for Foreign {
         format!("\n    {settings:?}\n    {path:?}\n    {:?}", stats.udp_rx)
     }
 
+    // As of quinn-proto 0.11.19. When a server has lost packets of the handshake while application
+    // data fills its window, or when a client has gone back to where it was, no timer is left but
+    // that of the idle timeout, and nothing is sent again (`pto_time_and_space()` gives nothing
+    // while `is_handshaking()`). A sender with data in flight or to be sent again must have one.
+    fn defect(&self) -> Option<&'static str> {
+        let (_, connection) = self.connection.as_ref()?;
+        let idle = self.settings.idle_timeout;
+        let no_timer = self.rest >= idle.mul_div(3, 4);
+        let sent = connection.stats().frame_tx;
+        let blocked = sent.data_blocked + sent.stream_data_blocked > 0;
+        let in_flight = !self.finishing.is_empty() && !blocked;
+        let stuck = no_timer && (in_flight || connection.has_pending_retransmits());
+        stuck.then_some("quinn has data to send again, but no timer")
+    }
+
     // As of quinn-proto 0.11.19.
     fn tolerance(&self) -> Tolerance {
         Tolerance {
@@ -158,6 +180,9 @@ impl Host for Foreign {
             new_paths: true,
             // Two of them can answer CONNECTION_CLOSE with CONNECTION_CLOSE for a while.
             draining: true,
+            // After a Retry packet that is not authentic, its client ignores all others. Its server
+            // closes the connection for what looks like one.
+            corrupt_retry: true,
         }
     }
 }

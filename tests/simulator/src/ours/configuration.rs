@@ -52,7 +52,8 @@ pub(super) fn config(settings: &Settings) -> Config {
         keep_alive: settings.keep_alive,
         key_update_packets: random
             .happens(Chance::percent(10))
-            .then(|| random.magnitude(10..=1_000)),
+            .then(|| random.magnitude(10..=1_000))
+            .filter(|_| settings.key_updates),
         ..Config::new(parameters)
     }
 }

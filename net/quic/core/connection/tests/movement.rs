@@ -3,6 +3,7 @@
 //! Other addresses: NAT rebinding, paths that fail, the preferred address of a server.
 
 use super::pair::{config, parameters, End, Pair, Seen, World};
+use crate::chunk::testing::pattern;
 use crate::cid::{ConnectionId, StatelessResetToken};
 use crate::connection::path::{Path, PathSet, Responses, MAX_PATHS};
 use crate::connection::{Config, State};
@@ -12,7 +13,7 @@ use crate::stream_id::Directionality::{Bidirectional, Unidirectional};
 use crate::time::{Duration, Instant};
 use crate::transport_parameters::PreferredAddress;
 use kernel::alloc::flags::GFP_KERNEL;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -139,6 +140,29 @@ fn the_way_back_stays_until_the_new_path_is_validated() {
         _ => false,
     };
     assert!(pair.server().world.events.iter().any(is_back));
+}
+
+// RFC 9000 §8.2.4: an endpoint that has no validated path can wait.
+#[test]
+fn a_path_that_could_not_be_validated_is_tried_again() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let outage = Rc::new(Cell::new(true));
+    let shared = outage.clone();
+    pair.drops = Box::new(move |role, _| role == Role::Server && shared.get());
+    pair.nat = address("203.0.113.1:9");
+    let id = pair.client.open(Bidirectional);
+    let now = pair.now;
+    pair.client.write(now, id, b"where am I?", false);
+    // Longer than any path is tried.
+    pair.run_for(Duration::from_secs(20));
+    outage.set(false);
+    let answer = pattern(1, 0, 100_000);
+    let now = pair.now;
+    pair.server().write(now, id, &answer, true);
+    pair.run_until(|pair| pair.client.all_read(id).1);
+    assert!(pair.client.all_read(id).0 == answer);
 }
 
 // [rfc9000-9.3.2-2]
