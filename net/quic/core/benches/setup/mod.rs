@@ -12,6 +12,7 @@
 pub mod chunk;
 pub mod crypto;
 pub mod endpoint;
+pub mod idle;
 pub mod pair;
 
 

@@ -155,6 +155,7 @@ impl Pair {
         self.server.transmit(self.now, 64, &mut self.outbox);
         let sent = self.outbox.len();
         self.client.receive(self.now, &mut self.outbox);
+        consume(&mut self.client, self.now);
         sent
     }
 
@@ -178,6 +179,14 @@ impl Pair {
             let page = Fragment::new(Fragment::PAGE);
             streams.write(self.stream, page, GFP_ATOMIC).unwrap();
             streams.push(self.stream);
+        }
+    }
+
+    /// Both ends of the stream are finished, so that it closes.
+    pub fn finish(&mut self) {
+        for endpoint in [&mut self.client, &mut self.server] {
+            let streams = endpoint.connection.streams();
+            streams.finish(self.stream, GFP_ATOMIC).unwrap();
         }
     }
 
