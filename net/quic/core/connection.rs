@@ -31,6 +31,7 @@
 
 mod body;
 mod build;
+mod bulk;
 mod close;
 mod config;
 mod contents;

@@ -91,6 +91,7 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
     }
 
     /// Whether there is anything to send.
+    #[inline]
     pub fn has_data(&self) -> bool {
         self.send.first_lost().is_some() || self.send.next() < self.send.end()
     }

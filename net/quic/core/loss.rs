@@ -287,11 +287,13 @@ impl<T: Copy + Default> Recovery<T> {
 
     /// The largest packet number of the space that the peer has acknowledged; it decides how packet
     /// numbers are encoded.
+    #[inline]
     pub fn largest_acked(&self, space: PacketNumberSpace) -> Option<PacketNumber> {
         self.space(space).largest_acked
     }
 
     /// Whether ack-eliciting packets of the space are in flight.
+    #[inline]
     pub fn has_ack_eliciting_in_flight(&self, space: PacketNumberSpace) -> bool {
         self.space(space).ack_eliciting_in_flight > 0
     }
@@ -315,6 +317,12 @@ impl<T: Copy + Default> Recovery<T> {
         self.space_mut(space)
             .sent
             .reserve(packets.saturating_add(1), flags)
+    }
+
+    /// Whether there is room for another packet, and for a number that is left out before it.
+    #[inline(always)]
+    pub fn has_room(&self, space: PacketNumberSpace) -> bool {
+        self.space(space).sent.has_room_for_next()
     }
 
     /// The number of the next packet of the space. `random` is asked now and then, to choose a
@@ -351,6 +359,7 @@ impl<T: Copy + Default> Recovery<T> {
     }
 
     /// OnPacketSent(), §A.5. Fails, without effect, only if no room was reserved.
+    #[inline(always)]
     pub fn on_packet_sent(
         &mut self,
         space: PacketNumberSpace,
@@ -888,6 +897,7 @@ impl<T: Copy + Default> Recovery<T> {
             .max()
     }
 
+    #[inline]
     fn space(&self, space: PacketNumberSpace) -> &Space<T> {
         let [initial, handshake, application] = &self.spaces;
         match space {
@@ -897,6 +907,7 @@ impl<T: Copy + Default> Recovery<T> {
         }
     }
 
+    #[inline]
     fn space_mut(&mut self, space: PacketNumberSpace) -> &mut Space<T> {
         let [initial, handshake, application] = &mut self.spaces;
         match space {

@@ -177,11 +177,17 @@ impl<T: Copy + Default> SentPackets<T> {
         pn.get() >= self.next && pn.get() < self.slots.end()
     }
 
+    /// Whether there is room for the next packet, and one number left out before it.
+    #[inline]
+    pub fn has_room_for_next(&self) -> bool {
+        self.next.saturating_add(1) < self.slots.end()
+    }
+
     /// Remembers the packet with number `pn`, above all before. Numbers in between are left out on
     /// purpose.
     ///
     /// Fails without effect if no room was reserved.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, pn: PacketNumber, packet: &SentPacket<T>) -> Result<(), AllocError> {
         if !self.has_room(pn) {
             return Err(AllocError);

@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
 
 impl Writer<'_> {
     /// A variable-length integer in its shortest encoding.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self, value: VarInt) -> Result<(), Full> {
         let value = value.get();
         // The casts cut off bits that the ranges prove to be zero.

@@ -24,6 +24,8 @@ pub struct LocalCids {
     active: u32,
     /// How many the peer keeps: its active_connection_id_limit.
     peer_limit: usize,
+    // INVARIANT: Whether the peer is to be told of any. It is asked for with every packet.
+    pending: bool,
 }
 
 struct LocalCid {
@@ -49,6 +51,7 @@ impl LocalCids {
             retire_prior_to: 0,
             active: 0,
             peer_limit: 0,
+            pending: false,
         };
         this.add(initial, Announced::Yes, flags)?;
         Ok(this)
@@ -115,7 +118,15 @@ impl LocalCids {
             .push_within_capacity(entry)
             .map_err(|_| AllocError)?;
         self.next = next;
+        self.update_pending();
         Ok(sequence)
+    }
+
+    fn update_pending(&mut self) {
+        self.pending = self
+            .cids
+            .iter()
+            .any(|entry| entry.announced == Announced::No);
     }
 
     /// The sequence number of `cid`, if it was issued and not retired.
@@ -135,10 +146,9 @@ impl LocalCids {
     }
 
     /// Whether [`Self::poll`] has a frame.
+    #[inline]
     pub fn has_pending(&self) -> bool {
-        self.cids
-            .iter()
-            .any(|entry| entry.announced == Announced::No)
+        self.pending
     }
 
     /// The next NEW_CONNECTION_ID frame, if it fits in `space` bytes. It counts as sent.
@@ -167,6 +177,7 @@ impl LocalCids {
             return None;
         }
         entry.announced = Announced::InFlight;
+        self.update_pending();
         Some(frame)
     }
 
@@ -189,6 +200,7 @@ impl LocalCids {
         if let Some(entry) = in_flight {
             entry.announced = announced;
         }
+        self.update_pending();
     }
 
     /// RETIRE_CONNECTION_ID, in a packet to the connection ID with sequence number `used`: returns
@@ -234,6 +246,7 @@ impl LocalCids {
         if entry.is_none() {
             return Ok(None);
         }
+        // What has not been announced stays: the peer cannot retire it.
         let retired = self.cids.remove(index).ok().map(|entry| entry.cid);
         if self.active == sequence {
             self.active = self.cids.first().map_or(self.next, |first| first.sequence);

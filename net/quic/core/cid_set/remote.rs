@@ -131,6 +131,7 @@ impl RemoteCids {
     }
 
     /// The connection ID to send to.
+    #[inline]
     pub fn active(&self) -> Option<&ConnectionId> {
         self.cids
             .iter()
@@ -352,6 +353,7 @@ impl RemoteCids {
     }
 
     /// Whether [`Self::poll`] has a frame.
+    #[inline]
     pub fn has_pending(&self) -> bool {
         self.retiring.iter().any(|entry| !entry.in_flight)
     }

@@ -47,6 +47,7 @@ pub(super) enum Delivery {
 }
 
 impl Delivery {
+    #[inline]
     pub(super) fn is_due(self) -> bool {
         self == Self::Due
     }
@@ -100,6 +101,16 @@ impl<E: Environment> Body<E> {
             PacketNumberSpace::Handshake => handshake,
             PacketNumberSpace::ApplicationData => application,
         }
+    }
+
+    /// Whether a frame is due that is about the connection itself.
+    #[inline]
+    pub(super) fn has_connection_frames(&self) -> bool {
+        self.handshake_done.is_due()
+            || self.new_token_delivery.is_due()
+            || self.ack_frequency.is_due()
+            || self.local_cids.has_pending()
+            || self.remote_cids.has_pending()
     }
 
     #[inline]

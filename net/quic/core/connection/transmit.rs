@@ -18,6 +18,7 @@ use super::timers::Timer;
 use super::{Addresses, Connection, Context, Environment};
 use crate::ack::AckTiming;
 use crate::bytes::Writer;
+use crate::cid::ConnectionId;
 use crate::ecn::EcnCodepoint;
 use crate::loss::path::{SendAllowance, SendLimit};
 use crate::packet::{PacketNumberSpace, PacketType, MIN_INITIAL_DATAGRAM};
@@ -48,6 +49,9 @@ const ORDER: [PacketType; 4] = [
     PacketType::OneRtt,
 ];
 
+/// The same when the handshake is confirmed: there are no keys for others.
+const ONE_RTT: [PacketType; 1] = [PacketType::OneRtt];
+
 /// Datagrams that leave together.
 #[derive(Debug)]
 pub struct Batch {
@@ -62,14 +66,19 @@ pub struct Batch {
     pub is_mtu_probe: bool,
     pub(super) kind: Kind,
     pub(super) path: u8,
+    /// To which connection ID.
+    pub(super) dcid: ConnectionId,
     /// How many bytes more may be sent.
     pub(super) budget: u64,
     /// How many bytes more the peer may get before its address is validated.
     room: u64,
     /// How many datagrams more.
     left: usize,
-    /// How many bytes were sent.
+    /// How many datagrams, and bytes in them, were sent.
+    datagrams: u64,
     sent: usize,
+    /// What is still to come is data of streams, and nothing else.
+    bulk: bool,
     /// The spaces of the packets.
     spaces: u8,
     limit: SendLimit,
@@ -141,9 +150,10 @@ impl<E: Environment> Connection<E> {
 
     fn data_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
         let path = self.paths.active_id();
-        let wanted = ORDER
-            .into_iter()
-            .map(|packet_type| self.wants(packet_type, cx))
+        let wanted = self
+            .packet_types()
+            .iter()
+            .map(|packet_type| self.wants(*packet_type, cx))
             .max()
             .unwrap_or(Want::Nothing);
         let probes = self.probes();
@@ -207,6 +217,7 @@ impl<E: Environment> Connection<E> {
 
     fn batch(&mut self, kind: Kind, path: u8, budget: u64, datagrams: usize) -> Option<Batch> {
         let pto_count = self.recovery.pto_count();
+        let dcid = *self.dcid(path)?;
         let path_state = self.paths.get_mut(path)?;
         let room = path_state.amplification_room();
         let size = match kind {
@@ -221,10 +232,13 @@ impl<E: Environment> Connection<E> {
             is_mtu_probe: false,
             kind,
             path,
+            dcid,
             budget: budget.min(room),
             room,
             left: datagrams,
+            datagrams: 0,
             sent: 0,
+            bulk: false,
             spaces: 0,
             limit: SendLimit::Other,
         })
@@ -249,7 +263,14 @@ impl<E: Environment> Connection<E> {
         if batch.left == 0 || !fits || !permitted {
             return None;
         }
-        let len = self.datagram(cx, batch, room);
+        let bulk = match batch.bulk {
+            true => self.bulk_datagram(cx, batch, room),
+            false => None,
+        };
+        let len = match bulk {
+            Some(len) => len,
+            None => self.datagram(cx, batch, room),
+        };
         if len == 0 {
             if batch.kind != Kind::Close {
                 batch.limit = SendLimit::Application;
@@ -264,11 +285,7 @@ impl<E: Environment> Connection<E> {
         batch.sent = batch.sent.saturating_add(len);
         batch.budget = batch.budget.saturating_sub(crate::offset::bytes(len));
         batch.room = batch.room.saturating_sub(crate::offset::bytes(len));
-        self.stats.datagrams_sent = self.stats.datagrams_sent.saturating_add(1);
-        self.stats.bytes_sent = self
-            .stats
-            .bytes_sent
-            .saturating_add(crate::offset::bytes(len));
+        batch.datagrams = batch.datagrams.saturating_add(1);
         Some(len)
     }
 
@@ -283,6 +300,11 @@ impl<E: Environment> Connection<E> {
     }
 
     fn settle_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
+        let stats = &mut self.stats;
+        stats.datagrams_sent = stats.datagrams_sent.saturating_add(batch.datagrams);
+        stats.bytes_sent = stats
+            .bytes_sent
+            .saturating_add(crate::offset::bytes(batch.sent));
         if let Some(path) = self.paths.get_mut(batch.path) {
             path.on_sent(batch.sent);
         }
@@ -318,6 +340,7 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Builds a datagram in `out`; returns its length, 0 if there is nothing to send.
+    #[inline(never)]
     fn datagram(&mut self, cx: &mut Context<'_, E>, batch: &mut Batch, out: &mut [u8]) -> usize {
         if self.body.contents.reserve(super::build::MAX_FRAMES, cx.flags).is_err() {
             return 0;
@@ -337,7 +360,7 @@ impl<E: Environment> Connection<E> {
             Kind::MtuProbe => batch.segment_size,
             _ => 0,
         };
-        let mut later = ORDER.as_slice();
+        let mut later = self.packet_types();
         while let Some((&packet_type, rest)) = later.split_first() {
             later = rest;
             if self.wants_in(packet_type, cx, batch) == Want::Nothing {
@@ -378,6 +401,7 @@ impl<E: Environment> Connection<E> {
                 batch.spaces |= space_bit(space);
             }
         }
+        batch.bulk = self.only_streams(batch);
         let len = writer.position();
         if len > 0 && len < pad_to {
             // What was to follow did not come about. A receiver drops what is no packet (RFC 9000
@@ -387,6 +411,16 @@ impl<E: Environment> Connection<E> {
         writer.position()
     }
 
+    /// The types of packets that there may be.
+    #[inline]
+    fn packet_types(&self) -> &'static [PacketType] {
+        match self.confirmed {
+            true => &ONE_RTT,
+            false => &ORDER,
+        }
+    }
+
+    #[inline]
     fn wants_in(&self, packet_type: PacketType, cx: &Context<'_, E>, batch: &Batch) -> Want {
         match batch.kind {
             Kind::Data { ack_only } => {
@@ -411,6 +445,7 @@ impl<E: Environment> Connection<E> {
     // RFC 9001 §4.9: Though an endpoint might retain older keys, new data MUST be sent at the
     // highest currently available encryption level. Keys of 0-RTT are not used beside those of
     // 1-RTT.
+    #[inline]
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
         match packet_type {
             // RFC 9001 §5.6: A server MUST NOT use 0-RTT keys to protect packets. It has those to
@@ -422,6 +457,7 @@ impl<E: Environment> Connection<E> {
     }
 
     /// What packets of that type have to carry.
+    #[inline]
     fn wants(&self, packet_type: PacketType, cx: &Context<'_, E>) -> Want {
         if !self.can_send(packet_type) {
             return Want::Nothing;
@@ -432,16 +468,13 @@ impl<E: Environment> Connection<E> {
                 space.crypto.has_data() || space.probes > 0
             }
             PacketType::ZeroRtt => self.has_application_data(),
+            // What there is most of comes first.
             PacketType::OneRtt => {
-                space.probes > 0
+                self.has_application_data()
+                    || space.probes > 0
                     || space.crypto.has_data()
-                    || self.body.handshake_done.is_due()
-                    || self.body.new_token_delivery.is_due()
-                    || self.body.ack_frequency.is_due()
+                    || self.body.has_connection_frames()
                     || self.ping_due
-                    || self.body.local_cids.has_pending()
-                    || self.body.remote_cids.has_pending()
-                    || self.has_application_data()
             }
         };
         match data {
@@ -450,13 +483,15 @@ impl<E: Environment> Connection<E> {
         }
     }
 
+    #[inline]
     fn has_application_data(&self) -> bool {
-        self.body.streams.has_control()
-            || self.body.streams.has_stream(self.tail())
+        self.body.streams.has_stream(self.tail())
+            || self.body.streams.has_control()
             || !self.body.datagrams_out.is_empty()
     }
 
     /// Which data that does not fill a packet may be sent.
+    #[inline]
     pub(super) fn tail(&self) -> Tail {
         let in_flight = self
             .recovery

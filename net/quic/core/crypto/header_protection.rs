@@ -16,7 +16,7 @@ const SAMPLE_OFFSET: usize = 4;
 
 /// Protects the header of `packet`, whose payload is encrypted and whose Packet Number field is at
 /// `number_at`.
-#[inline]
+#[inline(always)]
 pub(crate) fn protect_header(
     key: &impl HeaderKey,
     packet: &mut [u8],

@@ -96,16 +96,28 @@ impl StreamHeader {
     }
 
     /// Writes everything before the data.
-    #[inline]
+    #[inline(always)]
     pub fn emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
-        writer.whole(|writer| {
-            writer.u8(self.type_byte())?;
-            writer.varint(self.id.get())?;
-            if self.offset != VarInt::ZERO {
-                writer.varint(self.offset)?;
-            }
-            self.length.map_or(Ok(()), |length| writer.varint(length))
-        })
+        let start = writer.position();
+        // No closure, which the compiler would not inline: this is done for every packet.
+        let written = self.try_emit(writer);
+        if written.is_err() {
+            writer.rewind(start);
+        }
+        written
+    }
+
+    #[inline(always)]
+    fn try_emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        writer.u8(self.type_byte())?;
+        writer.varint(self.id.get())?;
+        if self.offset != VarInt::ZERO {
+            writer.varint(self.offset)?;
+        }
+        match self.length {
+            Some(length) => writer.varint(length),
+            None => Ok(()),
+        }
     }
 
     /// How many bytes [`Self::emit`] writes.
@@ -120,6 +132,12 @@ impl StreamHeader {
     #[inline]
     pub fn capacity(id: StreamId, offset: VarInt, room: usize) -> Option<usize> {
         super::capacity(room.checked_sub(Self::size_before_length(id, offset))?)
+    }
+
+    /// The same behind a header without a Length field.
+    #[inline]
+    pub fn last_capacity(id: StreamId, offset: VarInt, room: usize) -> Option<usize> {
+        room.checked_sub(Self::size_before_length(id, offset))
     }
 
     #[inline]

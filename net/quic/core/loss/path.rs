@@ -283,7 +283,7 @@ impl PathRecovery {
     }
 
     /// A packet that counts leaves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn on_packet_sent<T>(&mut self, packet: &mut SentPacket<T>, flags: Flags) {
         if self.bytes_in_flight == 0 {
             self.congestion

@@ -6,22 +6,24 @@ use super::entry::{Pending, Stream};
 use super::event::StreamEvent;
 use super::frame::StreamFrame;
 use super::send::{Tail, Turn};
-use super::send_buffer::{pieces, Piece};
+use super::send_buffer::{only_piece, pieces, Piece};
 use super::table::{kind, ConnectionPending, Streams, DIRECTIONALITIES};
 use crate::chunk::Chunk;
 use crate::frame::{Frame, ResetStream, ResetStreamAt, StopSending};
-use crate::offset::Offset;
+use crate::offset::{bytes, Offset};
 use crate::sent_frame::SentFrame;
 use crate::varint::VarInt;
 use kernel::alloc::Flags;
 
 impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// Whether [`Self::poll_control`] has a frame.
+    #[inline]
     pub fn has_control(&self) -> bool {
         !self.pending.is_empty() || self.schedule.next_control().is_some()
     }
 
     /// Whether [`Self::poll_stream`] may have a frame, flow control aside.
+    #[inline]
     pub fn has_stream(&self, tail: Tail) -> bool {
         self.schedule.has_data(tail)
     }
@@ -114,6 +116,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     ///
     /// Data that does not fill the space is left out where `tail` says so. The caller copies
     /// [`Self::pieces`] into the packet and stores [`StreamFrame::record`] with it.
+    #[inline]
     pub fn poll_stream(&mut self, space: usize, tail: Tail, flags: Flags) -> Option<StreamFrame> {
         loop {
             let slot = self.schedule.next_data(&mut self.slab, tail)?;
@@ -167,6 +170,33 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 }
             }
         }
+    }
+
+    /// As [`Self::poll_stream`], if the stream that is next has more new data than fits in the
+    /// packet, and nothing to say beside it. The frame is written without a Length field
+    /// ([`StreamFrame::last_header`]), for it fills the space.
+    #[inline(always)]
+    pub fn poll_full(&mut self, space: usize) -> Option<StreamFrame> {
+        if self.held_back {
+            return None;
+        }
+        let slot = self.schedule.first_ready()?;
+        let stream = self.slab.get_mut(slot)?;
+        let (id, send) = (stream.id, stream.send.as_mut()?);
+        let credit = self.send_window.available(self.sent);
+        let frame = send.next_full_frame(&self.tx, id, space, credit)?;
+        self.sent = self.sent.saturating_add(bytes(frame.len));
+        let turn = stream.links.count(frame.len);
+        if turn {
+            self.schedule.end_turn(&mut self.slab, slot);
+        }
+        Some(frame)
+    }
+
+    /// The data of `frame`, which [`Self::poll_stream`] has just returned, if it is in one chunk.
+    #[inline(always)]
+    pub fn only_piece(&self, frame: &StreamFrame) -> Option<Piece<'_, Tx>> {
+        only_piece(&self.tx, frame.at, frame.len)
     }
 
     /// The data of `frame`, which [`Self::poll_stream`] has just returned.

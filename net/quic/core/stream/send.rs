@@ -13,7 +13,7 @@
 //! after that beginning, so that its final size needs no credit of its own, and the part stays in
 //! `ResetSent` until both are acknowledged.
 
-use super::frame::{capacity, StreamFrame, MIN_SPLIT};
+use super::frame::{capacity, last_capacity, StreamFrame, MIN_SPLIT};
 use super::send_buffer::SendBuffer;
 use super::state::SendState;
 use crate::chunk::Chunk;
@@ -201,6 +201,7 @@ impl SendPart {
         Ok(())
     }
 
+    #[inline]
     fn fin_is_due(&self) -> bool {
         matches!(self.fin, Fin::Queued | Fin::Lost) && self.reset.is_none()
     }
@@ -212,6 +213,7 @@ impl SendPart {
     }
 
     /// Whether there is anything to send, limits aside.
+    #[inline]
     pub(crate) fn has_data(&self) -> bool {
         self.has_lost() || self.buffer.next() < self.buffer.end() || self.fin_is_due()
     }
@@ -278,6 +280,38 @@ impl SendPart {
             },
             new: crate::offset::bytes(len),
         }
+    }
+
+    /// A frame of new data that fills the `space` bytes that are left in a packet, without a Length
+    /// field, with more to follow; `None`, with nothing changed, if there is no such frame or something is more urgent.
+    #[inline(always)]
+    pub(crate) fn next_full_frame<C: Chunk>(
+        &mut self,
+        pool: &Pool<C>,
+        id: StreamId,
+        space: usize,
+        credit: u64,
+    ) -> Option<StreamFrame> {
+        if self.has_lost() || self.reset.is_some() {
+            return None;
+        }
+        let offset = self.buffer.next();
+        let len = last_capacity(space, id, offset)?;
+        let unsent = self.buffer.end() - offset;
+        let stream = self.window.available(offset.get());
+        let most = unsent.min(stream).min(credit);
+        if most <= crate::offset::bytes(len) || len < MIN_SPLIT {
+            return None;
+        }
+        let at = self.buffer.send_new(pool, len);
+        self.used = true;
+        Some(StreamFrame {
+            id,
+            offset,
+            len,
+            fin: false,
+            at,
+        })
     }
 
     /// Whether the last data, which starts at `offset`, waits for more.
@@ -428,6 +462,7 @@ impl SendPart {
 
     /// Whether a reset is to be sent: one that is not in flight, and promises nothing that was not
     /// sent.
+    #[inline]
     pub(crate) fn reset_is_due(&self) -> bool {
         self.reset.as_ref().is_some_and(|reset| {
             !reset.sent && !reset.acked && reset.reliable <= self.buffer.next()

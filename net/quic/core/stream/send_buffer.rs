@@ -148,7 +148,7 @@ impl SendBuffer {
 
     /// Takes the next `len` bytes that were never sent, at most those there are, and says where
     /// they are.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_new<C: Chunk>(&mut self, pool: &Pool<C>, len: usize) -> Cursor {
         let start = self.cursor;
         let mut left = bytes(len).min(self.end - self.next);
@@ -335,6 +335,22 @@ impl SendBuffer {
         self.acked.clear();
         self.lost.clear();
     }
+}
+
+/// The `len` bytes from `cursor` on, if they are in one chunk.
+#[inline(always)]
+pub(crate) fn only_piece<C: Chunk>(
+    pool: &Pool<C>,
+    cursor: Cursor,
+    len: usize,
+) -> Option<Piece<'_, C>> {
+    let chunk = pool.get(cursor.slot)?;
+    let start = length(u64::from(cursor.skip));
+    let end = start.saturating_add(len);
+    (len > 0 && end <= chunk.len()).then_some(Piece {
+        chunk,
+        range: start..end,
+    })
 }
 
 /// The `len` bytes from `cursor` on, chunk by chunk.

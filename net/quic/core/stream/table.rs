@@ -78,7 +78,7 @@ pub struct Streams<Tx, Rx> {
     pub(super) active: Option<StreamId>,
     pub(super) pending: ConnectionPending,
     /// 0-RTT was rejected, and there are more streams than the peer allows.
-    held_back: bool,
+    pub(super) held_back: bool,
     /// How many closed streams are kept because they have not been read.
     lingering: usize,
 }

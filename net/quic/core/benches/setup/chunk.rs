@@ -6,7 +6,7 @@
 use quic_core::chunk::Chunk;
 
 /// Bytes to send: a page, and where in it. As large as the kernel's `struct bio_vec`.
-#[derive(Copy, Clone, Debug)]
+#[derive(Debug)]
 pub struct Fragment {
     page: &'static [u8; Fragment::PAGE],
     start: u32,
@@ -56,7 +56,7 @@ impl Chunk for Fragment {
 
 /// Bytes received: which datagram, and where in it. As large as an skb reference with an offset and
 /// a length.
-#[derive(Copy, Clone, Debug)]
+#[derive(Debug)]
 pub struct Received {
     datagram: usize,
     start: u32,
@@ -107,5 +107,23 @@ impl Chunk for Received {
 
     fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len as u32);
+    }
+}
+
+/// As `put_page` and `kfree_skb` are: a call, of which the compiler knows nothing.
+#[inline(never)]
+fn put<T>(what: &mut T) {
+    std::hint::black_box(what);
+}
+
+impl Drop for Fragment {
+    fn drop(&mut self) {
+        put(self);
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        put(self);
     }
 }

@@ -82,6 +82,7 @@ impl ReceiveBuffer for Buffer {
 /// Datagrams on their way.
 pub struct Outbox {
     bytes: Vec<u8>,
+    end: usize,
     datagrams: Vec<(Range<usize>, EcnCodepoint)>,
 }
 
@@ -93,6 +94,7 @@ impl Outbox {
     pub fn new() -> Self {
         Self {
             bytes: vec![0; Self::BYTES],
+            end: 0,
             datagrams: Vec::with_capacity(Self::DATAGRAMS),
         }
     }
@@ -103,19 +105,20 @@ impl Outbox {
 
     pub fn clear(&mut self) {
         self.datagrams.clear();
+        self.end = 0;
     }
 
     /// Where the next datagram is built.
     #[inline]
     fn room(&mut self) -> &mut [u8] {
-        let end = self.datagrams.last().map_or(0, |(range, _)| range.end);
-        &mut self.bytes[end..]
+        &mut self.bytes[self.end..]
     }
 
     #[inline]
     fn add(&mut self, len: usize, ecn: EcnCodepoint) {
-        let start = self.datagrams.last().map_or(0, |(range, _)| range.end);
-        self.datagrams.push((start..start + len, ecn));
+        let start = self.end;
+        self.end += len;
+        self.datagrams.push((start..self.end, ecn));
     }
 
     #[inline]
