@@ -373,12 +373,13 @@ impl<T: Copy + Default> Recovery<T> {
             return Err(AllocError);
         }
         if packet.flags().has(SentFlags::ECT0) {
-            space.sent_ect0 = space.sent_ect0.saturating_add(1);
+            // It counts packets, as the next one does: fewer than there are packet numbers.
+            space.sent_ect0 = space.sent_ect0.wrapping_add(1);
         }
         if packet.is_in_flight() {
             if packet.is_ack_eliciting() {
                 space.time_of_last_ack_eliciting = packet.time_sent;
-                space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.saturating_add(1);
+                space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.wrapping_add(1);
             }
             // RFC 9000 §9.4: Packets sent on the old path MUST NOT contribute to congestion control
             // or RTT estimation for the new path.
@@ -386,7 +387,8 @@ impl<T: Copy + Default> Recovery<T> {
                 path.on_packet_sent(&mut packet, flags);
             }
         }
-        space.sent.record(pn, &packet)
+        space.sent.store(pn, &packet);
+        Ok(())
     }
 
     /// A batch is complete: charges the pacer, except for handshake packets, and sets the timer.

@@ -192,6 +192,13 @@ impl<T: Copy + Default> SentPackets<T> {
         if !self.has_room(pn) {
             return Err(AllocError);
         }
+        self.store(pn, packet);
+        Ok(())
+    }
+
+    /// As [`Self::record`], after [`Self::has_room`].
+    #[inline(always)]
+    pub(crate) fn store(&mut self, pn: PacketNumber, packet: &SentPacket<T>) {
         let number = pn.get();
         if number > self.next {
             self.skip_to(number);
@@ -205,11 +212,11 @@ impl<T: Copy + Default> SentPackets<T> {
             };
             *slot = Slot::Packet(packet.with_state(state));
         }
-        self.next = number.saturating_add(1);
+        // A packet number is below 2^62.
+        self.next = number.wrapping_add(1);
         if !tracked {
             self.forget_front(Instant::from_nanos(0));
         }
-        Ok(())
     }
 
     #[cold]

@@ -36,7 +36,7 @@ const MAX_PAYLOADS: usize = 8;
 
 /// The most pieces of payload that a packet is put together from. A stream that is written a few
 /// bytes at a time has such; what does not find a place is sent with the next packet.
-const MAX_PARTS: usize = 24;
+pub(super) const MAX_PARTS: usize = 24;
 
 /// Payload that belongs into a packet.
 enum Payload<Tx> {
@@ -389,8 +389,8 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Leaves a gap of `len` bytes, and returns where in the payload it is.
-    #[inline(always)]
-    pub(super) fn leave_room(
+    #[inline]
+    fn leave_room(
         &self,
         writer: &mut Writer<'_>,
         packet: &UnsealedPacket,
@@ -683,24 +683,6 @@ impl<E: Environment> Connection<E> {
         if !core::mem::replace(&mut self.eliciting_since_heard, true) {
             self.restart_idle_timer(now);
         }
-    }
-
-    /// Encrypts a packet of one frame whose data is not in one chunk.
-    #[inline(never)]
-    pub(super) fn seal_stream_frame(
-        &mut self,
-        cx: &mut Context<'_, E>,
-        mut writer: Writer<'_>,
-        packet: UnsealedPacket,
-        at: usize,
-        frame: StreamFrame,
-    ) -> Option<usize> {
-        let space = PacketNumberSpace::ApplicationData;
-        let payloads = Payloads::One(at, Payload::Stream(frame));
-        let (keys, body) = (&mut self.keys, &self.body);
-        let packet_type = PacketType::OneRtt;
-        let (writer, packet) = (&mut writer, &packet);
-        protect_several(keys, cx, writer, packet, packet_type, body, space, &payloads)
     }
 }
 

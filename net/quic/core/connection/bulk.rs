@@ -13,11 +13,14 @@
 //!                        +------------------------------------------------+
 //! ```
 
+use super::body::Body;
+use super::build::MAX_PARTS;
 use super::contents::Content;
+use super::keys::Keys;
 use super::transmit::{Batch, Kind};
 use super::{Connection, Context, Environment};
 use crate::bytes::Writer;
-use crate::crypto::Part;
+use crate::crypto::{CryptoProvider, PacketKey, Part};
 use crate::ecn::EcnCodepoint;
 use crate::packet::{PacketNumberSpace, UnsealedPacket};
 use crate::sent::{SentFlags, SentPacket};
@@ -55,14 +58,24 @@ impl<E: Environment> Connection<E> {
         }
         let mut writer = Writer::new(out);
         let (packet, number) = self.begin_short(cx, &mut writer, &batch.dcid)?;
-        let frame = self.body.streams.poll_full(writer.remaining())?;
+        let frame = self.body.streams.poll_full(&mut writer)?;
         let content = Content::One(frame.record());
-        let Some(size) = self.seal_full(cx, writer, packet, frame) else {
+        // Where the data begins in the payload.
+        let at = writer.position().saturating_sub(packet.payload_at());
+        let sealed = match self.body.streams.only_piece(&frame) {
+            Some(piece) => {
+                let part = Part::new(at, piece.chunk, piece.range);
+                seal(&mut self.keys, packet, out, core::slice::from_ref(&part))
+            }
+            None => seal_pieces(&mut self.keys, &self.body, packet, out, at, &frame),
+        };
+        if sealed.is_none() {
             self.on_not_sealed(cx, SPACE, content);
             return None;
-        };
+        }
+        let size = out.len();
         self.keys.on_sent(number);
-        self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
+        self.stats.packets_sent = self.stats.packets_sent.wrapping_add(1);
         let mark = match batch.ecn {
             EcnCodepoint::Ect0 => SentFlags::ECT0,
             _ => SentFlags::NONE,
@@ -80,25 +93,52 @@ impl<E: Environment> Connection<E> {
         self.on_eliciting_sent(cx.now);
         Some(size)
     }
+}
 
-    /// Writes the frame, which fits, and encrypts the packet.
-    #[inline(always)]
-    fn seal_full(
-        &mut self,
-        cx: &mut Context<'_, E>,
-        mut writer: Writer<'_>,
-        packet: UnsealedPacket,
-        frame: StreamFrame,
-    ) -> Option<usize> {
-        frame.last_header().emit(&mut writer).ok()?;
-        let at = self.leave_room(&mut writer, &packet, frame.len)?;
-        let Some(piece) = self.body.streams.only_piece(&frame) else {
-            return self.seal_stream_frame(cx, writer, packet, at, frame);
-        };
-        let part = Part::new(at, piece.chunk, piece.range);
-        let (header, protection) = self.keys.one_rtt()?;
-        let parts = core::slice::from_ref(&part);
-        let range = packet.seal_parts(&mut writer, header, protection, parts);
-        range.ok().map(|range| range.len())
+#[inline(always)]
+fn seal<P: CryptoProvider<PacketKey: PacketKey>>(
+    keys: &mut Keys<P>,
+    packet: UnsealedPacket,
+    out: &mut [u8],
+    parts: &[Part<'_, <P::PacketKey as PacketKey>::Chunk>],
+) -> Option<()> {
+    let (header, protection) = keys.one_rtt()?;
+    packet.seal_whole(out, header, protection, parts).ok()
+}
+
+/// Encrypts a packet whose data is not in one chunk. In two it is where a chunk ends; more are rare
+/// here, as small writes are merged into large chunks.
+#[inline(never)]
+fn seal_pieces<E: Environment>(
+    keys: &mut Keys<E::Crypto>,
+    body: &Body<E>,
+    packet: UnsealedPacket,
+    out: &mut [u8],
+    at: usize,
+    frame: &StreamFrame,
+) -> Option<()> {
+    let mut pieces = body.streams.pieces(frame);
+    let (first, second) = (pieces.next()?, pieces.next()?);
+    let first = Part::new(at, first.chunk, first.range);
+    let mut end = at.saturating_add(first.len);
+    let second = Part::new(end, second.chunk, second.range);
+    end = end.saturating_add(second.len);
+    let Some(third) = pieces.next() else {
+        return seal(keys, packet, out, &[first, second]);
+    };
+    let third = Part::new(end, third.chunk, third.range);
+    end = end.saturating_add(third.len);
+    let mut parts = [third; MAX_PARTS];
+    let mut used = 3_usize;
+    for (slot, part) in parts.iter_mut().zip([first, second, third]) {
+        *slot = part;
     }
+    for piece in pieces {
+        let part = Part::new(end, piece.chunk, piece.range);
+        end = end.saturating_add(part.len);
+        // With more parts than there are places for, the packet is not sent.
+        *parts.get_mut(used)? = part;
+        used = used.saturating_add(1);
+    }
+    seal(keys, packet, out, parts.get(..used)?)
 }

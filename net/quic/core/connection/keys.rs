@@ -303,7 +303,8 @@ impl<P: CryptoProvider> Keys<P> {
     pub(super) fn on_sent(&mut self, number: PacketNumber) {
         self.first_sent.get_or_insert(number);
         // RFC 9001 §6.6: Endpoints MUST count the number of encrypted packets for each set of keys.
-        self.sent = self.sent.saturating_add(1);
+        // Fewer than there are packet numbers.
+        self.sent = self.sent.wrapping_add(1);
     }
 
     /// Opens `packet`; `largest` is the largest packet number received in its space.

@@ -75,13 +75,59 @@ pub struct Batch {
     /// How many datagrams more.
     left: usize,
     /// How many datagrams, and bytes in them, were sent.
-    datagrams: u64,
+    datagrams: usize,
     sent: usize,
-    /// What is still to come is data of streams, and nothing else.
-    bulk: bool,
+    /// How many datagrams full of the data of a stream may follow; zero if there may be something
+    /// else to send.
+    bulk: usize,
+    /// How many of those were sent, and are not in the other numbers yet.
+    bulk_sent: usize,
     /// The spaces of the packets.
     spaces: u8,
     limit: SendLimit,
+}
+
+impl Batch {
+    /// Counts `datagrams` of together `len` bytes.
+    fn on_datagrams(&mut self, datagrams: usize, len: usize) {
+        self.left = self.left.saturating_sub(datagrams);
+        self.datagrams = self.datagrams.saturating_add(datagrams);
+        self.sent = self.sent.saturating_add(len);
+        self.budget = self.budget.saturating_sub(crate::offset::bytes(len));
+        self.room = self.room.saturating_sub(crate::offset::bytes(len));
+    }
+
+    /// From now on datagrams are full of the data of streams: how many are permitted is found out
+    /// once.
+    fn begin_bulk(&mut self) {
+        let size = crate::offset::bytes(self.segment_size);
+        let least = crate::offset::bytes(self.segment_size.min(MIN_INITIAL_DATAGRAM));
+        let room = self.room.checked_div(size).unwrap_or(0);
+        // The last one may exceed the budget, as long as `least` bytes are left for it.
+        let budget = match self.budget.checked_sub(least) {
+            Some(rest) => rest.checked_div(size).unwrap_or(0).saturating_add(1),
+            None => 0,
+        };
+        self.bulk = crate::offset::length(room.min(budget)).min(self.left);
+    }
+
+    /// Counts what was sent in bulk.
+    fn end_bulk(&mut self) {
+        let datagrams = core::mem::take(&mut self.bulk_sent);
+        self.bulk = 0;
+        self.on_datagrams(datagrams, datagrams.saturating_mul(self.segment_size));
+    }
+
+    /// How many bytes were sent.
+    fn sent(&self) -> usize {
+        let bulk = self.bulk_sent.saturating_mul(self.segment_size);
+        self.sent.saturating_add(bulk)
+    }
+
+    /// Whether it has as many datagrams as were asked for.
+    fn is_full(&self) -> bool {
+        self.left <= self.bulk_sent
+    }
 }
 
 /// What a batch is for.
@@ -238,7 +284,8 @@ impl<E: Environment> Connection<E> {
             left: datagrams,
             datagrams: 0,
             sent: 0,
-            bulk: false,
+            bulk: 0,
+            bulk_sent: 0,
             spaces: 0,
             limit: SendLimit::Other,
         })
@@ -255,6 +302,15 @@ impl<E: Environment> Connection<E> {
         out: &mut [u8],
     ) -> Option<usize> {
         let room = out.get_mut(..batch.segment_size)?;
+        if batch.bulk > 0 {
+            if let Some(len) = self.bulk_datagram(cx, batch, room) {
+                batch.bulk = batch.bulk.wrapping_sub(1);
+                batch.bulk_sent = batch.bulk_sent.wrapping_add(1);
+                return Some(len);
+            }
+        }
+        // There may still be something else.
+        batch.end_bulk();
         let fits = batch.budget >= crate::offset::bytes(batch.segment_size.min(MIN_INITIAL_DATAGRAM))
             || batch.sent == 0;
         // RFC 9000 §8: an endpoint MUST limit the amount of data it sends to the unvalidated address
@@ -263,14 +319,7 @@ impl<E: Environment> Connection<E> {
         if batch.left == 0 || !fits || !permitted {
             return None;
         }
-        let bulk = match batch.bulk {
-            true => self.bulk_datagram(cx, batch, room),
-            false => None,
-        };
-        let len = match bulk {
-            Some(len) => len,
-            None => self.datagram(cx, batch, room),
-        };
+        let len = self.datagram(cx, batch, room);
         if len == 0 {
             if batch.kind != Kind::Close {
                 batch.limit = SendLimit::Application;
@@ -278,35 +327,36 @@ impl<E: Environment> Connection<E> {
             batch.left = 0;
             return None;
         }
-        batch.left = match len < batch.segment_size {
-            true => 0,
-            false => batch.left.saturating_sub(1),
-        };
-        batch.sent = batch.sent.saturating_add(len);
-        batch.budget = batch.budget.saturating_sub(crate::offset::bytes(len));
-        batch.room = batch.room.saturating_sub(crate::offset::bytes(len));
-        batch.datagrams = batch.datagrams.saturating_add(1);
+        batch.on_datagrams(1, len);
+        match len < batch.segment_size {
+            true => batch.left = 0,
+            false if self.only_streams(batch) => batch.begin_bulk(),
+            false => {}
+        }
         Some(len)
     }
 
     /// The batch is complete, and leaves now. Returns whether there was anything in it: if not,
     /// there was no memory, and [`Self::timeout`] says when to try again.
     pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
-        if batch.sent == 0 && batch.kind != Kind::Close {
+        if batch.sent() == 0 && batch.kind != Kind::Close {
             self.timers.set(Timer::Pacing, cx.now + RETRY);
         }
         self.settle_batch(cx, batch);
-        batch.sent > 0
+        batch.sent() > 0
     }
 
     fn settle_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
         let stats = &mut self.stats;
-        stats.datagrams_sent = stats.datagrams_sent.saturating_add(batch.datagrams);
+        let datagrams = batch.datagrams.saturating_add(batch.bulk_sent);
+        stats.datagrams_sent = stats
+            .datagrams_sent
+            .saturating_add(crate::offset::bytes(datagrams));
         stats.bytes_sent = stats
             .bytes_sent
-            .saturating_add(crate::offset::bytes(batch.sent));
+            .saturating_add(crate::offset::bytes(batch.sent()));
         if let Some(path) = self.paths.get_mut(batch.path) {
-            path.on_sent(batch.sent);
+            path.on_sent(batch.sent());
         }
         if batch.kind == Kind::Close {
             self.closing.due = false;
@@ -329,7 +379,7 @@ impl<E: Environment> Connection<E> {
         }
         if matches!(batch.kind, Kind::Data { ack_only: false }) {
             let limit = match batch.limit {
-                SendLimit::Pacing | SendLimit::Congestion if batch.left == 0 => SendLimit::Other,
+                SendLimit::Pacing | SendLimit::Congestion if batch.is_full() => SendLimit::Other,
                 limit => limit,
             };
             if let Some(path) = self.paths.get_mut(batch.path) {
@@ -401,7 +451,6 @@ impl<E: Environment> Connection<E> {
                 batch.spaces |= space_bit(space);
             }
         }
-        batch.bulk = self.only_streams(batch);
         let len = writer.position();
         if len > 0 && len < pad_to {
             // What was to follow did not come about. A receiver drops what is no packet (RFC 9000

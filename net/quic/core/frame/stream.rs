@@ -134,12 +134,6 @@ impl StreamHeader {
         super::capacity(room.checked_sub(Self::size_before_length(id, offset))?)
     }
 
-    /// The same behind a header without a Length field.
-    #[inline]
-    pub fn last_capacity(id: StreamId, offset: VarInt, room: usize) -> Option<usize> {
-        room.checked_sub(Self::size_before_length(id, offset))
-    }
-
     #[inline]
     fn size_before_length(id: StreamId, offset: VarInt) -> usize {
         let offset = if offset == VarInt::ZERO {

@@ -291,8 +291,9 @@ impl PathRecovery {
         }
         // RFC 9002 §7.5: A sender MUST however count these packets as being additionally in flight.
         // So are probes.
-        self.bytes_in_flight = self.bytes_in_flight.saturating_add(u64::from(packet.size));
-        self.unpaced = self.unpaced.saturating_add(u64::from(packet.size));
+        // 2^62 packets of 2^16 bytes would not be in flight at a time.
+        self.bytes_in_flight = self.bytes_in_flight.wrapping_add(u64::from(packet.size));
+        self.unpaced = self.unpaced.wrapping_add(u64::from(packet.size));
         let burst = if self.congestion.wants_samples() {
             self.delivery
                 .on_packet_sent(packet.time_sent, packet.size, self.bytes_in_flight, flags)

@@ -353,6 +353,27 @@ impl UnsealedPacket {
         self.start..writer.position()
     }
 
+    /// As [`Self::seal_parts`] of a 1-RTT packet that takes up all of `buffer`, which the writer was
+    /// made for: whatever the header leaves is payload, and the tag. What the writer counted is not
+    /// asked for again.
+    #[inline(always)]
+    pub fn seal_whole<K: PacketKey>(
+        self,
+        buffer: &mut [u8],
+        header_key: &impl HeaderKey,
+        protection: &mut PacketProtection<K>,
+        parts: &[Part<'_, K::Chunk>],
+    ) -> Result<(), SealError> {
+        if self.start != 0 || self.length != LengthField::None {
+            return Err(SealError::TooLong);
+        }
+        let (header, payload) = buffer
+            .split_at_mut_checked(self.payload_at)
+            .ok_or(SealError::TooShort)?;
+        protection.seal_parts(self.number, header, payload, parts)?;
+        protect_header(header_key, buffer, self.number_at).map_err(|_| SealError::TooShort)
+    }
+
     // RFC 9001 §9.5: construction and protection of packet payloads and packet numbers MUST be free
     // from side channels that would reveal the packet number or its encoded size.
     #[inline(always)]

@@ -66,16 +66,6 @@ impl StreamFrame {
         }
     }
 
-    /// The same for a frame that reaches to the end of its packet: it needs no Length field (RFC
-    /// 9000 §19.8).
-    #[inline]
-    pub fn last_header(&self) -> StreamHeader {
-        StreamHeader {
-            length: None,
-            ..self.header()
-        }
-    }
-
     /// How many bytes of the packet the frame takes: header and data.
     #[inline]
     pub fn size(&self) -> usize {
@@ -91,12 +81,6 @@ pub(crate) const MAX_LEN: usize = 0xffff;
 #[inline]
 pub(crate) fn capacity(space: usize, id: StreamId, offset: Offset) -> Option<usize> {
     StreamHeader::capacity(id, offset.varint(), space).map(|len| len.min(MAX_LEN))
-}
-
-/// The same without a Length field.
-#[inline]
-pub(crate) fn last_capacity(space: usize, id: StreamId, offset: Offset) -> Option<usize> {
-    StreamHeader::last_capacity(id, offset.varint(), space).map(|len| len.min(MAX_LEN))
 }
 
 #[cfg(test)]

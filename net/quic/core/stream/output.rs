@@ -8,6 +8,7 @@ use super::frame::StreamFrame;
 use super::send::{Tail, Turn};
 use super::send_buffer::{only_piece, pieces, Piece};
 use super::table::{kind, ConnectionPending, Streams, DIRECTIONALITIES};
+use crate::bytes::Writer;
 use crate::chunk::Chunk;
 use crate::frame::{Frame, ResetStream, ResetStreamAt, StopSending};
 use crate::offset::{bytes, Offset};
@@ -173,10 +174,15 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// As [`Self::poll_stream`], if the stream that is next has more new data than fits in the
-    /// packet, and nothing to say beside it. The frame is written without a Length field
-    /// ([`StreamFrame::last_header`]), for it fills the space.
+    /// packet, and nothing to say beside it. The frame is the last of its packet, so it has no
+    /// Length field (RFC 9000 §19.8): everything before the data is written here, and what remains
+    /// of the packet after that is for the data. Without such a frame nothing has changed but what
+    /// `writer` has written.
     #[inline(always)]
-    pub fn poll_full(&mut self, space: usize) -> Option<StreamFrame> {
+    pub fn poll_full(
+        &mut self,
+        writer: &mut Writer<'_>,
+    ) -> Option<StreamFrame> {
         if self.held_back {
             return None;
         }
@@ -184,7 +190,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         let stream = self.slab.get_mut(slot)?;
         let (id, send) = (stream.id, stream.send.as_mut()?);
         let credit = self.send_window.available(self.sent);
-        let frame = send.next_full_frame(&self.tx, id, space, credit)?;
+        let frame = send.next_full_frame(&self.tx, id, credit, writer)?;
         self.sent = self.sent.saturating_add(bytes(frame.len));
         let turn = stream.links.count(frame.len);
         if turn {

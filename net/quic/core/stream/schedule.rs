@@ -301,6 +301,15 @@ impl Schedule {
 
     /// The stream at `slot`, which was next, has sent as much as it may before others.
     pub(crate) fn end_turn(&mut self, slab: &mut Slab, slot: Slot) {
+        let Some(links) = links(slab, slot) else {
+            return;
+        };
+        let queue = self.ready.get(usize::from(links.urgency));
+        if queue.is_some_and(|queue| queue.head == queue.tail) {
+            // It is alone, and goes on.
+            links.turn = 0;
+            return;
+        }
         self.end_data(slab, slot);
         self.want_data(slab, slot);
     }

@@ -13,11 +13,13 @@
 //! after that beginning, so that its final size needs no credit of its own, and the part stays in
 //! `ResetSent` until both are acknowledged.
 
-use super::frame::{capacity, last_capacity, StreamFrame, MIN_SPLIT};
+use super::frame::{capacity, StreamFrame, MAX_LEN, MIN_SPLIT};
 use super::send_buffer::SendBuffer;
 use super::state::SendState;
+use crate::bytes::Writer;
 use crate::chunk::Chunk;
 use crate::flow::SendWindow;
+use crate::frame::StreamHeader;
 use crate::offset::{length, Offset};
 use crate::pool::Pool;
 use crate::stream_id::StreamId;
@@ -282,28 +284,36 @@ impl SendPart {
         }
     }
 
-    /// A frame of new data that fills the `space` bytes that are left in a packet, without a Length
-    /// field, with more to follow; `None`, with nothing changed, if there is no such frame or something is more urgent.
+    /// A frame of new data, without a Length field, that fills what remains of the packet, with more
+    /// to follow; its header is written. `None`, with nothing changed here, if there is no such
+    /// frame or something is more urgent.
     #[inline(always)]
     pub(crate) fn next_full_frame<C: Chunk>(
         &mut self,
         pool: &Pool<C>,
         id: StreamId,
-        space: usize,
         credit: u64,
+        writer: &mut Writer<'_>,
     ) -> Option<StreamFrame> {
         if self.has_lost() || self.reset.is_some() {
             return None;
         }
         let offset = self.buffer.next();
-        let len = last_capacity(space, id, offset)?;
+        let header = StreamHeader {
+            id,
+            offset: offset.varint(),
+            fin: false,
+            length: None,
+        };
+        header.emit(writer).ok()?;
+        let len = writer.remaining();
         let unsent = self.buffer.end() - offset;
         let stream = self.window.available(offset.get());
         let most = unsent.min(stream).min(credit);
-        if most <= crate::offset::bytes(len) || len < MIN_SPLIT {
+        if most <= crate::offset::bytes(len) || !(MIN_SPLIT..=MAX_LEN).contains(&len) {
             return None;
         }
-        let at = self.buffer.send_new(pool, len);
+        let at = self.buffer.send_some(pool, len);
         self.used = true;
         Some(StreamFrame {
             id,

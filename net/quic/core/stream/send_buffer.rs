@@ -146,9 +146,23 @@ impl SendBuffer {
         Ok(())
     }
 
+    /// As [`Self::send_new`] of bytes that are there, the next ones of which there are more.
+    #[inline(always)]
+    pub(crate) fn send_some<C: Chunk>(&mut self, pool: &Pool<C>, len: usize) -> Cursor {
+        let start = self.cursor;
+        let end = length(u64::from(start.skip)).saturating_add(len);
+        match (pool.get(start.slot), u32::try_from(end)) {
+            (Some(chunk), Ok(skip)) if end < chunk.len() => {
+                self.cursor.skip = skip;
+                self.next = self.next + len;
+                start
+            }
+            _ => self.send_new(pool, len),
+        }
+    }
+
     /// Takes the next `len` bytes that were never sent, at most those there are, and says where
     /// they are.
-    #[inline(always)]
     pub(crate) fn send_new<C: Chunk>(&mut self, pool: &Pool<C>, len: usize) -> Cursor {
         let start = self.cursor;
         let mut left = bytes(len).min(self.end - self.next);

@@ -79,58 +79,48 @@ impl ReceiveBuffer for Buffer {
     }
 }
 
+/// A datagram on its way.
+struct Datagram {
+    bytes: [u8; Outbox::SIZE],
+    len: usize,
+    ecn: EcnCodepoint,
+}
+
 /// Datagrams on their way.
 pub struct Outbox {
-    bytes: Vec<u8>,
-    end: usize,
-    datagrams: Vec<(Range<usize>, EcnCodepoint)>,
+    datagrams: Box<[Datagram]>,
+    used: usize,
 }
 
 impl Outbox {
-    /// The most datagrams, and bytes in them.
-    const DATAGRAMS: usize = 4096;
-    const BYTES: usize = 4 << 20;
+    /// The most datagrams, and bytes in each.
+    const DATAGRAMS: usize = 1024;
+    const SIZE: usize = 2048;
 
     pub fn new() -> Self {
+        let datagrams = (0..Self::DATAGRAMS).map(|_| Datagram {
+            bytes: [0; Self::SIZE],
+            len: 0,
+            ecn: EcnCodepoint::NotEct,
+        });
         Self {
-            bytes: vec![0; Self::BYTES],
-            end: 0,
-            datagrams: Vec::with_capacity(Self::DATAGRAMS),
+            datagrams: datagrams.collect(),
+            used: 0,
         }
     }
 
     pub fn len(&self) -> usize {
-        self.datagrams.len()
+        self.used
     }
 
     pub fn clear(&mut self) {
-        self.datagrams.clear();
-        self.end = 0;
-    }
-
-    /// Where the next datagram is built.
-    #[inline]
-    fn room(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.end..]
-    }
-
-    #[inline]
-    fn add(&mut self, len: usize, ecn: EcnCodepoint) {
-        let start = self.end;
-        self.end += len;
-        self.datagrams.push((start..self.end, ecn));
-    }
-
-    #[inline]
-    fn for_each(&mut self, mut visit: impl FnMut(usize, EcnCodepoint, &mut [u8])) {
-        for (number, (range, ecn)) in self.datagrams.iter().enumerate() {
-            visit(number, *ecn, &mut self.bytes[range.clone()]);
-        }
+        self.used = 0;
     }
 
     /// The bytes of datagram `number`.
     pub fn get(&self, number: usize) -> &[u8] {
-        &self.bytes[self.datagrams[number].0.clone()]
+        let datagram = &self.datagrams[number];
+        &datagram.bytes[..datagram.len]
     }
 }
 
@@ -236,8 +226,12 @@ pub fn send_batch(
     let Some(mut batch) = connection.begin_batch(cx, max_datagrams) else {
         return false;
     };
-    while let Some(len) = connection.fill(cx, &mut batch, outbox.room()) {
-        outbox.add(len, batch.ecn);
+    for datagram in &mut outbox.datagrams[outbox.used..] {
+        let Some(len) = connection.fill(cx, &mut batch, &mut datagram.bytes) else {
+            break;
+        };
+        (datagram.len, datagram.ecn) = (len, batch.ecn);
+        outbox.used += 1;
     }
     connection.end_batch(cx, &batch);
     true
@@ -251,8 +245,12 @@ pub fn receive_all(
     addresses: Addresses,
     outbox: &mut Outbox,
 ) {
-    outbox.for_each(|number, ecn, bytes| {
-        let arrival = Arrival { addresses, ecn };
+    for (number, datagram) in outbox.datagrams[..outbox.used].iter_mut().enumerate() {
+        let arrival = Arrival {
+            addresses,
+            ecn: datagram.ecn,
+        };
+        let bytes = &mut datagram.bytes[..datagram.len];
         connection.on_datagram(cx, &arrival, bytes, &mut Buffer(number));
-    });
+    }
 }
