@@ -608,6 +608,8 @@ pub fn probe_received(
     received.descending().for_each(visit);
     received.forget_below(to);
     received.first_missing(from, to)
+}
+
 /// A chunk of which the compiler knows nothing.
 pub struct Fragment {
     memory: &'static dyn Opaque,

@@ -40,6 +40,7 @@ mod event;
 mod frames;
 mod keys;
 mod migration;
+mod one_rtt;
 mod path;
 mod receive;
 mod timers;
@@ -178,6 +179,8 @@ pub struct Connection<E: Environment> {
     /// A packet of the peer was processed.
     heard: bool,
     eliciting_since_heard: bool,
+    /// When the idle timer was last set anew.
+    idle_since: Instant,
     ping_due: bool,
     /// Whether the spin bit is used, and its value.
     spins: bool,
@@ -335,6 +338,7 @@ impl<E: Environment> Connection<E> {
             amplification_limited: false,
             heard: false,
             eliciting_since_heard: false,
+            idle_since: Instant::from_nanos(0),
             ping_due: false,
             // RFC 9000 §17.4: endpoints MUST disable their use of the spin bit for a random
             // selection of at least one in every 16 network paths.

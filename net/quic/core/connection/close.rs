@@ -192,6 +192,7 @@ impl<E: Environment> Connection<E> {
     }
 
     pub(super) fn restart_idle_timer(&mut self, now: Instant) {
+        self.idle_since = now;
         let timeout = self.idle_timeout();
         let at = timeout.map_or(Instant::FAR_FUTURE, |timeout| now + timeout);
         self.timers.set(Timer::Idle, at);

@@ -20,7 +20,6 @@ use crate::varint::VarInt;
 
 impl<E: Environment> Connection<E> {
     /// Processes `frame`. If it is refused, the packet must not be acknowledged.
-    #[inline]
     pub(super) fn on_frame(
         &mut self,
         cx: &mut Context<'_, E>,
@@ -37,8 +36,8 @@ impl<E: Environment> Connection<E> {
         }
     }
 
-    #[inline]
-    fn on_stream(
+    #[inline(always)]
+    pub(super) fn on_stream(
         &mut self,
         cx: &mut Context<'_, E>,
         frame: &Stream<'_>,
@@ -216,7 +215,7 @@ impl<E: Environment> Connection<E> {
         sequence: VarInt,
         packet: &PacketContext<'_>,
     ) -> Result<(), FrameError> {
-        let used = ConnectionId::new(packet.dcid)
+        let used = ConnectionId::new(packet.dcid())
             .and_then(|cid| self.body.local_cids.find(&cid))
             .unwrap_or(0);
         let retired = self.body.local_cids.on_retire(sequence, used)?;

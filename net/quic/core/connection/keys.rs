@@ -259,6 +259,7 @@ impl<P: CryptoProvider> Keys<P> {
     }
 
     /// Whether there are keys to open packets of that type.
+    #[inline]
     pub(super) fn can_receive(&self, packet_type: PacketType) -> bool {
         match packet_type {
             PacketType::Initial => self.initial.rx.is_some(),
@@ -310,7 +311,6 @@ impl<P: CryptoProvider> Keys<P> {
     /// Opens `packet`; `largest` is the largest packet number received in its space.
     ///
     /// Without keys for it the packet is given back.
-    #[inline]
     pub(super) fn open<'a>(
         &mut self,
         provider: &P,
@@ -330,8 +330,8 @@ impl<P: CryptoProvider> Keys<P> {
         Ok((opened, PhaseChange::None))
     }
 
-    #[inline]
-    fn open_one_rtt<'a>(
+    #[inline(always)]
+    pub(super) fn open_one_rtt<'a>(
         &mut self,
         provider: &P,
         packet: ProtectedPacket<'a>,

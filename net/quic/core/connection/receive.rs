@@ -18,6 +18,7 @@ use crate::packet::{
 use crate::role::Role;
 use crate::stream::FrameError;
 use crate::version::negotiation::{answer_negotiation_packet, NegotiationAnswer};
+use core::ops::Range;
 use kernel::alloc::KVec;
 
 /// How a datagram arrived.
@@ -30,7 +31,7 @@ pub struct Arrival {
 }
 
 /// What there is to know about a packet while its frames are processed.
-#[derive(Copy, Clone)]
+#[derive(Clone)]
 pub(super) struct PacketContext<'a> {
     pub(super) packet_type: PacketType,
     pub(super) number: PacketNumber,
@@ -38,8 +39,29 @@ pub(super) struct PacketContext<'a> {
     pub(super) path: u8,
     /// Where its payload begins in the datagram.
     pub(super) payload_at: usize,
+    /// Its header, and where in that the Destination Connection ID is.
+    header: &'a [u8],
+    dcid: Range<usize>,
+}
+
+impl<'a> PacketContext<'a> {
+    /// What there is to know about `packet`, which came on `path`.
+    #[inline]
+    pub(super) fn new(packet: &OpenedPacket<'a>, path: u8) -> Self {
+        Self {
+            packet_type: packet.packet_type(),
+            number: packet.number,
+            path,
+            payload_at: packet.payload_offset,
+            header: packet.header(),
+            dcid: packet.dcid_range(),
+        }
+    }
+
     /// Destination Connection ID.
-    pub(super) dcid: &'a [u8],
+    pub(super) fn dcid(&self) -> &'a [u8] {
+        self.header.get(self.dcid.clone()).unwrap_or_default()
+    }
 }
 
 /// How the datagram of a packet came.
@@ -81,11 +103,14 @@ impl<E: Environment> Connection<E> {
             State::Closing => return self.on_datagram_while_closing(arrival, bytes.len()),
             State::Draining | State::Closed => return,
         }
-        let known = self.paths.find(&arrival.addresses);
-        if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
+        if let Some(path) = self.paths.find_mut(&arrival.addresses) {
             // RFC 9000 §8.1: servers MUST count all of the payload bytes received in datagrams that
             // are uniquely attributed to a single connection.
             path.on_received(bytes.len());
+            let path = path.id;
+            if self.is_short_datagram(bytes) {
+                return self.on_short_datagram(cx, arrival, path, bytes, buffer);
+            }
         }
         self.on_packets(cx, arrival, bytes, buffer);
     }
@@ -121,10 +146,7 @@ impl<E: Environment> Connection<E> {
             return;
         }
         let len = bytes.len();
-        let fixed_bit = match self.config.parameters.grease_quic_bit {
-            true => FixedBit::Ignored,
-            false => FixedBit::Required,
-        };
+        let fixed_bit = self.fixed_bit_rule();
         let mut any = false;
         let mut suspicious = false;
         // RFC 9000 §12.2: The receiver of coalesced QUIC packets MUST individually process each
@@ -163,8 +185,18 @@ impl<E: Environment> Connection<E> {
         }
     }
 
+    // RFC 9287 §3: an endpoint that advertises the grease_quic_bit transport parameter MUST accept
+    // packets with the QUIC Bit set to a value of 0.
+    #[inline]
+    pub(super) fn fixed_bit_rule(&self) -> FixedBit {
+        match self.config.parameters.grease_quic_bit {
+            true => FixedBit::Ignored,
+            false => FixedBit::Required,
+        }
+    }
+
     /// A packet was dropped: whether the datagram may be a Stateless Reset.
-    fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) -> bool {
+    pub(super) fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) -> bool {
         self.stats.packets_discarded = self.stats.packets_discarded.saturating_add(1);
         if discard == Discard::Unauthenticated {
             if let Err(error) = self.keys.on_unauthenticated() {
@@ -179,7 +211,7 @@ impl<E: Environment> Connection<E> {
     // the remote address on which the datagram was received. If the last 16 bytes of the datagram
     // are identical in value to a stateless reset token, the endpoint MUST enter the draining
     // period and not send any further packets on this connection.
-    fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
+    pub(super) fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
         let is_reset = StatelessResetToken::at_end_of(bytes)
             .is_some_and(|token| self.body.remote_cids.is_reset_token(&token));
         if is_reset {
@@ -190,14 +222,22 @@ impl<E: Environment> Connection<E> {
     /// Something of the peer was processed.
     // RFC 9000 §10.1: An endpoint restarts its idle timer when a packet from its peer is received
     // and processed successfully.
-    fn on_heard(&mut self, cx: &mut Context<'_, E>) {
+    #[inline]
+    pub(super) fn on_heard(&mut self, cx: &mut Context<'_, E>) {
         self.heard = true;
         self.eliciting_since_heard = false;
-        self.restart_idle_timer(cx.now);
+        // Many datagrams arrive at a time.
+        if self.idle_since != cx.now {
+            self.restart_idle_timer(cx.now);
+        }
         // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent.
-        self.update_amplification(cx.now);
+        let validated = self.paths.active().is_some_and(|path| path.validated);
+        if self.amplification_limited || !validated {
+            self.update_amplification(cx.now);
+        }
     }
 
+    #[inline(never)]
     fn on_packet(
         &mut self,
         cx: &mut Context<'_, E>,
@@ -355,56 +395,74 @@ impl<E: Environment> Connection<E> {
             known,
             datagram_len,
         } = *came;
-        let space = packet.packet_type().space();
         let known = known.or_else(|| self.paths.find(&arrival.addresses));
         let Some(path) = known.or_else(|| self.new_path(cx, arrival, datagram_len)) else {
             return Ok(Processed::No);
         };
-        let context = PacketContext {
-            packet_type: packet.packet_type(),
-            number: packet.number,
-            path,
-            payload_at: packet.payload_offset,
-            dcid: packet.dcid(),
-        };
+        let context = PacketContext::new(packet, path);
+        self.process_frames(cx, &context, packet, largest, arrival.ecn, buffer)?;
+        Ok(Processed::Yes)
+    }
+
+    #[inline(always)]
+    pub(super) fn process_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        context: &PacketContext<'_>,
+        packet: &OpenedPacket<'_>,
+        largest: Option<PacketNumber>,
+        ecn: EcnCodepoint,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) -> Result<(), OpenError> {
         let rules = self.rules;
         let mut eliciting = false;
         let mut probing = true;
         let mut immediate = false;
-        let frames =
+        let mut frames =
             Frames::new(packet.payload, context.packet_type, &rules).map_err(OpenError::Close)?;
-        for frame in frames {
-            let frame = frame.map_err(OpenError::Close)?;
-            eliciting |= frame.is_ack_eliciting();
-            probing &= frame.is_probing();
-            immediate |= matches!(frame, crate::frame::Frame::ImmediateAck);
-            match self.on_frame(cx, frame, &context, buffer) {
+        loop {
+            // Most are STREAM frames, of which all this is known.
+            let processed = if let Some(frame) = frames.next_stream() {
+                (eliciting, probing) = (true, false);
+                let frame = frame.map_err(OpenError::Close)?;
+                self.on_stream(cx, &frame, context, buffer)
+            } else {
+                let Some(frame) = frames.next() else {
+                    break;
+                };
+                let frame = frame.map_err(OpenError::Close)?;
+                eliciting |= frame.is_ack_eliciting();
+                probing &= frame.is_probing();
+                immediate |= matches!(frame, crate::frame::Frame::ImmediateAck);
+                self.on_frame(cx, frame, context, buffer)
+            };
+            match processed {
                 Ok(()) => {}
                 // It is as if the packet had been lost.
                 Err(FrameError::Refused) => {
                     self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
-                    return Ok(Processed::Yes);
+                    return Ok(());
                 }
                 // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
                 // contents of these packets prior to discovering an error.
                 Err(FrameError::Transport(error)) => return Err(OpenError::Close(error)),
             }
             if !matches!(self.state, State::Open) {
-                return Ok(Processed::Yes);
+                return Ok(());
             }
         }
         // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
         // successfully removed and all frames contained in the packet have been processed.
-        let receiver = &mut self.body.space_mut(space).receiver;
-        receiver.on_packet_received(packet.number, eliciting, arrival.ecn, cx.now, cx.flags);
+        let receiver = &mut self.body.space_mut(context.packet_type.space()).receiver;
+        receiver.on_packet_received(packet.number, eliciting, ecn, cx.now, cx.flags);
         if immediate {
             receiver.on_immediate_ack();
         }
         self.stats.packets_received = self.stats.packets_received.saturating_add(1);
         if context.packet_type == PacketType::OneRtt {
-            self.on_one_rtt_packet(cx, packet.spin(), largest, &context, probing);
+            self.on_one_rtt_packet(cx, packet.spin(), largest, context, probing);
         }
-        Ok(Processed::Yes)
+        Ok(())
     }
 
     /// A 1-RTT packet was processed.
@@ -543,7 +601,8 @@ impl<E: Environment> Connection<E> {
 
     /// The first packet of a key phase arrived: what is on its way with the keys of the one before
     /// arrives within 3 PTO.
-    fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
+    #[cold]
+    pub(super) fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
         let pto = self.pto();
         self.timers
             .set(Timer::KeyDiscard, cx.now + pto.times(3));

@@ -67,14 +67,34 @@ impl<'a, 'r> Frames<'a, 'r> {
         self.reader.fields.rest()
     }
 
+    /// The next frame, if it is a STREAM frame; `None` if it is another, or there is none.
+    #[inline(always)]
+    pub fn next_stream(&mut self) -> Option<Result<Stream<'a>, TransportError>> {
+        let first = *self.reader.fields.rest().first()?;
+        if first & stream::TYPE_MASK != stream::TYPE {
+            return None;
+        }
+        Some(match self.stream(first) {
+            Ok(frame) => Ok(frame),
+            Err(malformed) => Err(self.refuse(malformed, FrameType::new(u64::from(first)))),
+        })
+    }
+
     /// A STREAM frame with the type byte `first`.
-    #[inline]
-    fn stream(&mut self, first: u8) -> Result<Frame<'a>, Malformed> {
+    #[inline(always)]
+    fn stream(&mut self, first: u8) -> Result<Stream<'a>, Malformed> {
         if !Rule::STREAM.permits(self.packet_type) {
             return Err(NOT_PERMITTED);
         }
         self.reader.fields.skip(1)?;
-        Stream::parse(&mut self.reader, first).map(Frame::Stream)
+        Stream::parse(&mut self.reader, first)
+    }
+
+    /// Nothing follows a frame that breaks a rule.
+    #[cold]
+    fn refuse(&mut self, malformed: Malformed, frame_type: FrameType) -> TransportError {
+        self.reader.fields.take_rest();
+        TransportError::new(malformed.code, frame_type.get(), malformed.reason)
     }
 
     /// A frame of any other type, which it leaves in `frame_type`.
@@ -219,13 +239,10 @@ impl<'a> Iterator for Frames<'a, '_> {
         let mut frame_type = FrameType::new(u64::from(first));
         // Most packets are one STREAM frame.
         let frame = match first & stream::TYPE_MASK {
-            stream::TYPE => self.stream(first),
+            stream::TYPE => self.stream(first).map(Frame::Stream),
             _ => self.other(&mut frame_type),
         };
-        Some(frame.map_err(|Malformed { code, reason }| {
-            self.reader.fields.take_rest();
-            TransportError::new(code, frame_type.get(), reason)
-        }))
+        Some(frame.map_err(|malformed| self.refuse(malformed, frame_type)))
     }
 }
 

@@ -46,7 +46,7 @@ pub struct StreamHeader {
 
 impl<'a> Stream<'a> {
     /// Parses what follows the type, of which `bits` are the lowest three.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(reader: &mut PayloadReader<'a>, bits: u8) -> Result<Self, Malformed> {
         let id = StreamId::new(reader.fields.varint()?);
         let offset = match bits & OFF {

@@ -188,7 +188,7 @@ impl TruncatedPacketNumber {
     // RFC 9000 §17.1: the packet number is decoded by finding the packet number value that is
     // closest to the next expected packet. The next expected packet is the highest received
     // packet number plus one.
-    #[inline]
+    #[inline(always)]
     pub fn expand(self, largest: Option<PacketNumber>) -> Option<PacketNumber> {
         // RFC 9000 A.3, with the comparisons turned so that nothing can be negative. All terms are
         // below 2^63.

@@ -95,7 +95,7 @@ impl Arrivals {
     }
 
     /// The stream at `slot` can be read up to `end`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn extend(&mut self, stream: &mut Stream, slot: Slot, end: Offset) {
         if let Some(last) = self
             .pool

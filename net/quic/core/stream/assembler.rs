@@ -89,7 +89,7 @@ impl Assembler {
     /// everything as it was.
     ///
     /// `offset` and the length of the chunk add up to an [`Offset`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert<C: Chunk>(
         &mut self,
         pool: &mut Pool<C>,

@@ -48,7 +48,7 @@ impl From<AllocError> for FrameError {
 
 impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// STREAM, of which `data` is the data.
-    #[inline]
+    #[inline(always)]
     pub fn on_stream(
         &mut self,
         frame: &frame::Stream<'_>,
@@ -98,6 +98,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         Ok(())
     }
 
+    #[cold]
     fn return_stream_credit(&mut self, slot: Slot) {
         let recv = self
             .slab
@@ -108,6 +109,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// Reports what a frame changed, and closes the stream at `slot` if it is over.
+    #[cold]
     fn on_received(&mut self, slot: Slot, changes: Changes, events: &mut impl FnMut(StreamEvent)) {
         let Some(stream) = self.slab.get(slot) else {
             return;
@@ -313,7 +315,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// The place of stream `id`, on which the peer sends; `None` if it is over.
-    #[inline]
+    #[inline(always)]
     fn receiving(
         &mut self,
         id: StreamId,

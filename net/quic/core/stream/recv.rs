@@ -141,6 +141,7 @@ impl RecvPart {
         self.size_known && self.highest == offset && self.reset.is_none() && self.stop.is_none()
     }
 
+    #[inline]
     pub(crate) fn assembler(&self) -> &Assembler {
         &self.assembler
     }
@@ -155,6 +156,7 @@ impl RecvPart {
     }
 
     /// Whether the application has asked the peer to stop.
+    #[inline]
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_some()
     }
@@ -176,7 +178,7 @@ impl RecvPart {
 
     /// Checks a STREAM frame that ends at `end`: returns by how much it raises what counts toward
     /// flow control.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, end: Offset, fin: bool) -> Result<u64, Violation> {
         // RFC 9000 §4.5: A receiver SHOULD treat receipt of data at or beyond the final size as an
         // error of type FINAL_SIZE_ERROR.
@@ -213,7 +215,7 @@ impl RecvPart {
 
     /// Takes up a STREAM frame that [`Self::check`] has let pass. A refusal leaves everything as it
     /// was.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn on_stream<C: Chunk>(
         &mut self,
         pool: &mut Pool<C>,
@@ -256,6 +258,7 @@ impl RecvPart {
     }
 
     /// Whether the data from `offset` on was given up by RESET_STREAM_AT.
+    #[inline]
     fn exceeds_promise(&self, offset: Offset) -> bool {
         self.reset
             .as_ref()
@@ -263,6 +266,7 @@ impl RecvPart {
     }
 
     /// Drops what RESET_STREAM_AT does not promise.
+    #[inline]
     fn trim_to_promise<C: Chunk>(&mut self, pool: &mut Pool<C>) {
         if let Some(reset) = &self.reset {
             self.assembler.truncate(pool, reset.reliable);

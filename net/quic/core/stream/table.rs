@@ -342,7 +342,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// How much of the receive buffer is left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn room(&self) -> Room {
         Room::new(
             self.config.recv_limit,
@@ -378,7 +378,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// The place of stream `id`, if it has state.
-    #[inline]
+    #[inline(always)]
     pub(super) fn known(&mut self, id: StreamId) -> Option<Slot> {
         let Place::Known(slot) = self.find(id) else {
             return None;
