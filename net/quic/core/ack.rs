@@ -114,7 +114,7 @@ impl Receiver {
     }
 
     /// A packet was authenticated, is no duplicate, and all its frames were processed.
-    #[inline]
+    #[inline(always)]
     pub fn on_packet_received(
         &mut self,
         pn: PacketNumber,

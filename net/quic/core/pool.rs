@@ -218,7 +218,7 @@ impl<T: Weight> Pool<T> {
     }
 
     /// Puts `value` in a place of its own, or gives it back if none was reserved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> Result<Slot, T> {
         let slot = self.free;
         let weight = value.weight();
@@ -239,14 +239,22 @@ impl<T: Weight> Pool<T> {
     /// Takes out the value at `slot`, which is in no queue.
     #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
-        self.take_out(slot).map(|(value, _)| value)
+        self.take_out(slot, |_| true).map(|(value, _)| value)
     }
 
-    /// Takes out the value at `slot`; and where the one after it in its queue is.
+    /// Takes out the value at `slot`, if it is `wanted`; and says where the one after it in its
+    /// queue is.
     #[inline]
-    fn take_out(&mut self, slot: Slot) -> Option<(T, Slot)> {
+    fn take_out(
+        &mut self,
+        slot: Slot,
+        wanted: impl FnOnce(&T) -> bool,
+    ) -> Option<(T, Slot)> {
         let free = self.free;
         let node = self.node_mut(slot)?;
+        if !node.value.as_ref().is_some_and(wanted) {
+            return None;
+        }
         let value = node.value.take()?;
         let next = replace(&mut node.next, free);
         self.free = slot;
@@ -291,7 +299,7 @@ impl<T: Weight> Pool<T> {
     }
 
     /// Appends `value` to `list`, or gives it back if no place was reserved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_back(&mut self, list: &mut List, value: T) -> Result<(), T> {
         let slot = self.insert(value)?;
         match self.node_mut(list.tail) {
@@ -324,7 +332,17 @@ impl<T: Weight> Pool<T> {
     /// Takes the first value out of `list`.
     #[inline]
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<T> {
-        let (value, next) = self.take_out(list.head)?;
+        self.pop_front_if(list, |_| true)
+    }
+
+    /// Takes the first value out of `list` if `wanted` says so.
+    #[inline]
+    pub(crate) fn pop_front_if(
+        &mut self,
+        list: &mut List,
+        wanted: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        let (value, next) = self.take_out(list.head, wanted)?;
         list.head = next;
         if next.is_none() {
             list.tail = Slot::NONE;

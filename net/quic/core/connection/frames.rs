@@ -28,7 +28,7 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
         match frame {
-            Frame::Stream(frame) => self.on_stream(cx, &frame, packet, buffer),
+            Frame::Stream(frame) => self.on_stream(cx, &frame, packet.payload_at, buffer),
             Frame::Ack(frame) => self.on_ack(cx, &frame, packet),
             Frame::Datagram { data } => self.on_datagram_frame(cx, &data, packet, buffer),
             Frame::Padding { .. } | Frame::Ping | Frame::ImmediateAck => Ok(()),
@@ -41,10 +41,10 @@ impl<E: Environment> Connection<E> {
         &mut self,
         cx: &mut Context<'_, E>,
         frame: &Stream<'_>,
-        packet: &PacketContext<'_>,
+        payload_at: usize,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
-        let data = chunk(packet, &frame.data, buffer)?;
+        let data = chunk(payload_at, &frame.data, buffer)?;
         let Context { env, flags, .. } = cx;
         self.body.streams.on_stream(
             frame,
@@ -100,7 +100,7 @@ impl<E: Environment> Connection<E> {
         packet: &PacketContext<'_>,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
-        let chunk = chunk(packet, data, buffer)?;
+        let chunk = chunk(packet.payload_at, data, buffer)?;
         let limit = self
             .config
             .recv_limit
@@ -185,7 +185,7 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
         let space = packet.packet_type.space();
-        let data = chunk(packet, &frame.data, buffer)?;
+        let data = chunk(packet.payload_at, &frame.data, buffer)?;
         let crypto = &mut self.body.space_mut(space).crypto;
         let more = crypto.on_crypto(frame, data, cx.flags)?;
         if more {
@@ -262,14 +262,14 @@ impl<E: Environment> Connection<E> {
     }
 }
 
-/// A reference to `data` of the packet.
+/// A reference to `data` of a packet whose payload begins at `payload_at` of the datagram.
 #[inline]
 fn chunk<B: ReceiveBuffer>(
-    packet: &PacketContext<'_>,
+    payload_at: usize,
     data: &Payload<'_>,
     buffer: &mut B,
 ) -> Result<B::Chunk, FrameError> {
-    let start = packet.payload_at.saturating_add(data.offset);
+    let start = payload_at.saturating_add(data.offset);
     let end = start.saturating_add(data.bytes.len());
     buffer
         .chunk(start..end, data.bytes)

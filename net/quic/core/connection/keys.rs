@@ -22,6 +22,7 @@ use crate::crypto::{
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{
     Discard, OpenError, OpenedPacket, PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket,
+    UnprotectedHeader,
 };
 use crate::role::Role;
 use crate::version::SupportedVersion;
@@ -330,30 +331,71 @@ impl<P: CryptoProvider> Keys<P> {
         Ok((opened, PhaseChange::None))
     }
 
-    #[inline(always)]
-    pub(super) fn open_one_rtt<'a>(
+    fn open_one_rtt<'a>(
         &mut self,
         provider: &P,
         packet: ProtectedPacket<'a>,
         largest: Option<PacketNumber>,
     ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
-        if self.unencrypted {
-            return Ok((packet.open_unencrypted(largest)?, PhaseChange::None));
+        match self.unencrypted {
+            true => Ok((packet.open_unencrypted(largest)?, PhaseChange::None)),
+            false => self.open_encrypted(provider, packet, largest),
         }
+    }
+
+    /// Opens a 1-RTT packet that is encrypted.
+    fn open_encrypted<'a>(
+        &mut self,
+        provider: &P,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let header = self.unprotect(packet, largest)?;
+        match header.key_phase() == self.phase {
+            true => self.open_same_phase(header),
+            false => self.open_other_phase(provider, header, largest),
+        }
+    }
+
+    /// Removes the header protection of a 1-RTT packet.
+    #[inline(always)]
+    pub(super) fn unprotect<'a>(
+        &self,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<UnprotectedHeader<'a>, OpenError> {
+        let rx = self.rx.as_ref().ok_or(Discard::CryptoFailed)?;
+        Ok(packet.unprotect_header(&rx.header, largest)?)
+    }
+
+    /// Opens a 1-RTT packet with the same key phase bit as those before.
+    #[inline(always)]
+    pub(super) fn open_same_phase<'a>(
+        &mut self,
+        header: UnprotectedHeader<'a>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
         let rx = self.rx.as_mut().ok_or(Discard::CryptoFailed)?;
-        let header = packet.unprotect_header(&rx.header, largest)?;
         let number = header.number();
-        if header.key_phase() == self.phase {
-            let opened = header.open(&mut rx.current)?;
-            let begun = match self.first_received {
-                None => PhaseChange::Begun,
-                Some(_) => PhaseChange::None,
-            };
-            if self.first_received.is_none_or(|first| number < first) {
-                self.first_received = Some(number);
-            }
-            return Ok((opened, begun));
+        let opened = header.open(&mut rx.current)?;
+        let begun = match self.first_received {
+            None => PhaseChange::Begun,
+            Some(_) => PhaseChange::None,
+        };
+        if self.first_received.is_none_or(|first| number < first) {
+            self.first_received = Some(number);
         }
+        Ok((opened, begun))
+    }
+
+    /// Opens a 1-RTT packet with another key phase bit than those before.
+    pub(super) fn open_other_phase<'a>(
+        &mut self,
+        provider: &P,
+        header: UnprotectedHeader<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let rx = self.rx.as_mut().ok_or(Discard::CryptoFailed)?;
+        let number = header.number();
         // RFC 9001 §5.5: a packet that appears to trigger a key update but cannot be unprotected
         // successfully MUST be discarded […] it MUST discard all packets in the same packet number
         // space with higher packet numbers if they cannot be successfully unprotected with either

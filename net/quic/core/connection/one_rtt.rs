@@ -9,9 +9,13 @@
 
 use super::close::State;
 use super::keys::PhaseChange;
-use super::receive::{Arrival, PacketContext};
+use super::receive::{Arrival, Processed, Progress};
 use super::{Connection, Context, Environment, ReceiveBuffer};
-use crate::packet::{OpenError, PacketNumberSpace, PacketType, ProtectedPacket};
+use crate::frame::Frames;
+use crate::packet::{
+    OpenError, OpenedPacket, PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket,
+    ShortHeader, ShortPacket, UnprotectedHeader,
+};
 
 const SPACE: PacketNumberSpace = PacketNumberSpace::ApplicationData;
 
@@ -64,18 +68,89 @@ impl<E: Environment> Connection<E> {
         bytes: &mut [u8],
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), OpenError> {
-        let packet = ProtectedPacket::short(bytes, self.local_cid.len(), self.fixed_bit_rule())?;
+        let cid_len = self.local_cid.len();
+        let packet = ProtectedPacket::short(bytes, cid_len, self.fixed_bit_rule())?;
         let largest = self.body.space(SPACE).receiver.largest_received();
-        let (opened, phase) = self.keys.open_one_rtt(cx.env.crypto(), packet, largest)?;
-        // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
+        let header = self.keys.unprotect(packet, largest)?;
+        if header.key_phase() != self.keys.phase() {
+            let header = header.into_parts();
+            return self.on_other_phase(cx, arrival, path, header, largest, buffer);
+        }
+        let (opened, phase) = self.keys.open_same_phase(header)?;
         if self.body.space(SPACE).receiver.is_duplicate(opened.number) {
-            self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
+            self.on_duplicate();
             return Ok(());
         }
         if phase == PhaseChange::Begun {
             self.on_key_phase(cx);
         }
-        let context = PacketContext::new(&opened, path);
-        self.process_frames(cx, &context, &opened, largest, arrival.ecn, buffer)
+        // Most packets are one STREAM frame.
+        let mut progress = Progress::default();
+        if let Some((frame, len)) = Frames::first_stream(opened.payload) {
+            if let Err(error) = self.on_stream(cx, &frame, opened.payload_offset, buffer) {
+                return self.on_frame_error(error);
+            }
+            progress = Progress::after_stream(len);
+            if len >= opened.payload.len() && self.state == State::Open {
+                let processed = Processed::new(&opened, path, largest, arrival.ecn);
+                self.on_processed(cx, &processed, &progress);
+                return Ok(());
+            }
+        }
+        let packet = opened.into_parts();
+        self.process_rest(cx, arrival, path, packet, largest, progress, buffer)
+    }
+
+    // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
+    #[cold]
+    fn on_duplicate(&mut self) {
+        self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
+    }
+
+    /// A packet with another key phase bit than those before.
+    #[inline(never)]
+    fn on_other_phase(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        path: u8,
+        header: ShortHeader<'_>,
+        largest: Option<PacketNumber>,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) -> Result<(), OpenError> {
+        let header = UnprotectedHeader::from_parts(header, self.local_cid.len());
+        let crypto = cx.env.crypto();
+        let (opened, phase) = self.keys.open_other_phase(crypto, header, largest)?;
+        if self.body.space(SPACE).receiver.is_duplicate(opened.number) {
+            self.on_duplicate();
+            return Ok(());
+        }
+        if phase == PhaseChange::Begun {
+            self.on_key_phase(cx);
+        }
+        let packet = opened.into_parts();
+        self.process_rest(cx, arrival, path, packet, largest, Progress::default(), buffer)
+    }
+
+    /// Processes the frames of a packet from `progress` on. It comes in parts, so that they can be
+    /// in registers before.
+    #[inline(never)]
+    #[allow(clippy::too_many_arguments)] // what is known of the packet, and who is to hear of it
+    fn process_rest(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        arrival: &Arrival,
+        path: u8,
+        packet: ShortPacket<'_>,
+        largest: Option<PacketNumber>,
+        progress: Progress,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) -> Result<(), OpenError> {
+        if self.state != State::Open {
+            return Ok(());
+        }
+        let packet = OpenedPacket::from_parts(packet, self.local_cid.len());
+        let processed = Processed::new(&packet, path, largest, arrival.ecn);
+        self.process_frames(cx, &processed, &packet, progress, buffer)
     }
 }

@@ -34,7 +34,6 @@ pub struct Arrival {
 #[derive(Clone)]
 pub(super) struct PacketContext<'a> {
     pub(super) packet_type: PacketType,
-    pub(super) number: PacketNumber,
     /// The path it came on.
     pub(super) path: u8,
     /// Where its payload begins in the datagram.
@@ -50,7 +49,6 @@ impl<'a> PacketContext<'a> {
     pub(super) fn new(packet: &OpenedPacket<'a>, path: u8) -> Self {
         Self {
             packet_type: packet.packet_type(),
-            number: packet.number,
             path,
             payload_at: packet.payload_offset,
             header: packet.header(),
@@ -74,11 +72,76 @@ struct Came<'a> {
 }
 
 /// What became of a packet.
-enum Processed {
-    /// Its frames took effect.
-    Yes,
+enum Fate {
+    /// Its frames took effect, or it had been received before.
+    Processed,
     /// It was dropped.
-    No,
+    Dropped,
+}
+
+/// How far the frames of a packet have been processed, and what they were.
+#[derive(Copy, Clone)]
+pub(super) struct Progress {
+    /// How many bytes of the payload.
+    len: usize,
+    eliciting: bool,
+    probing: bool,
+    immediate: bool,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            len: 0,
+            eliciting: false,
+            probing: true,
+            immediate: false,
+        }
+    }
+}
+
+impl Progress {
+    /// A STREAM frame of `len` bytes was processed.
+    #[inline]
+    pub(super) fn after_stream(len: usize) -> Self {
+        Self {
+            len,
+            eliciting: true,
+            probing: false,
+            immediate: false,
+        }
+    }
+}
+
+/// What is left to do when the frames of a packet are processed.
+#[derive(Copy, Clone)]
+pub(super) struct Processed {
+    packet_type: PacketType,
+    number: PacketNumber,
+    spin: bool,
+    path: u8,
+    /// The largest packet number before.
+    largest: Option<PacketNumber>,
+    ecn: EcnCodepoint,
+}
+
+impl Processed {
+    #[inline]
+    pub(super) fn new(
+        packet: &OpenedPacket<'_>,
+        path: u8,
+        largest: Option<PacketNumber>,
+        ecn: EcnCodepoint,
+    ) -> Self {
+        Self {
+            packet_type: packet.packet_type(),
+            number: packet.number,
+            spin: packet.spin(),
+            path,
+            largest,
+            ecn,
+        }
+    }
 }
 
 impl<E: Environment> Connection<E> {
@@ -159,13 +222,13 @@ impl<E: Environment> Connection<E> {
                 Ok(Packet::Retry(packet)) => self.on_retry(cx, &packet),
                 Ok(Packet::VersionNegotiation(packet)) => {
                     self.on_version_negotiation(cx, &packet);
-                    Ok(Processed::No)
+                    Ok(Fate::Dropped)
                 }
                 Err(discard) => Err(discard.into()),
             };
             match result {
-                Ok(Processed::Yes) => any = true,
-                Ok(Processed::No) => {}
+                Ok(Fate::Processed) => any = true,
+                Ok(Fate::Dropped) => {}
                 Err(OpenError::Discard(discard)) => {
                     suspicious |= self.on_discard(cx, discard);
                 }
@@ -246,10 +309,10 @@ impl<E: Environment> Connection<E> {
         packet: ProtectedPacket<'_>,
         datagram_len: usize,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
-    ) -> Result<Processed, OpenError> {
+    ) -> Result<Fate, OpenError> {
         let packet_type = packet.packet_type();
         if !self.is_expected(&packet, datagram_len) {
-            return Ok(Processed::No);
+            return Ok(Fate::Dropped);
         }
         if !self.can_open(packet_type) {
             if self.may_come(packet_type) {
@@ -258,7 +321,7 @@ impl<E: Environment> Connection<E> {
             // Without keys a Stateless Reset looks like this.
             return match packet_type {
                 PacketType::OneRtt => Err(Discard::CryptoFailed.into()),
-                _ => Ok(Processed::No),
+                _ => Ok(Fate::Dropped),
             };
         }
         let space = packet_type.space();
@@ -267,7 +330,7 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
         if self.body.space(space).receiver.is_duplicate(opened.number) {
             self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
-            return Ok(Processed::Yes);
+            return Ok(Fate::Processed);
         }
         if phase == PhaseChange::Begun {
             self.on_key_phase(cx);
@@ -389,7 +452,7 @@ impl<E: Environment> Connection<E> {
         largest: Option<PacketNumber>,
         packet: &OpenedPacket<'_>,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
-    ) -> Result<Processed, OpenError> {
+    ) -> Result<Fate, OpenError> {
         let Came {
             arrival,
             known,
@@ -397,85 +460,97 @@ impl<E: Environment> Connection<E> {
         } = *came;
         let known = known.or_else(|| self.paths.find(&arrival.addresses));
         let Some(path) = known.or_else(|| self.new_path(cx, arrival, datagram_len)) else {
-            return Ok(Processed::No);
+            return Ok(Fate::Dropped);
         };
-        let context = PacketContext::new(packet, path);
-        self.process_frames(cx, &context, packet, largest, arrival.ecn, buffer)?;
-        Ok(Processed::Yes)
+        let processed = Processed::new(packet, path, largest, arrival.ecn);
+        self.process_frames(cx, &processed, packet, Progress::default(), buffer)?;
+        Ok(Fate::Processed)
     }
 
-    #[inline(always)]
+    /// Processes the frames of `packet` from `progress` on.
     pub(super) fn process_frames(
         &mut self,
         cx: &mut Context<'_, E>,
-        context: &PacketContext<'_>,
+        processed: &Processed,
         packet: &OpenedPacket<'_>,
-        largest: Option<PacketNumber>,
-        ecn: EcnCodepoint,
+        mut progress: Progress,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), OpenError> {
+        let context = PacketContext::new(packet, processed.path);
         let rules = self.rules;
-        let mut eliciting = false;
-        let mut probing = true;
-        let mut immediate = false;
         let mut frames =
             Frames::new(packet.payload, context.packet_type, &rules).map_err(OpenError::Close)?;
-        loop {
-            // Most are STREAM frames, of which all this is known.
-            let processed = if let Some(frame) = frames.next_stream() {
-                (eliciting, probing) = (true, false);
-                let frame = frame.map_err(OpenError::Close)?;
-                self.on_stream(cx, &frame, context, buffer)
-            } else {
-                let Some(frame) = frames.next() else {
-                    break;
-                };
-                let frame = frame.map_err(OpenError::Close)?;
-                eliciting |= frame.is_ack_eliciting();
-                probing &= frame.is_probing();
-                immediate |= matches!(frame, crate::frame::Frame::ImmediateAck);
-                self.on_frame(cx, frame, context, buffer)
-            };
-            match processed {
+        frames.pass_over(progress.len);
+        for frame in frames {
+            let frame = frame.map_err(OpenError::Close)?;
+            progress.eliciting |= frame.is_ack_eliciting();
+            progress.probing &= frame.is_probing();
+            progress.immediate |= matches!(frame, crate::frame::Frame::ImmediateAck);
+            match self.on_frame(cx, frame, &context, buffer) {
                 Ok(()) => {}
-                // It is as if the packet had been lost.
-                Err(FrameError::Refused) => {
-                    self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
-                    return Ok(());
-                }
-                // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
-                // contents of these packets prior to discovering an error.
-                Err(FrameError::Transport(error)) => return Err(OpenError::Close(error)),
+                Err(error) => return self.on_frame_error(error),
             }
             if !matches!(self.state, State::Open) {
                 return Ok(());
             }
         }
-        // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
-        // successfully removed and all frames contained in the packet have been processed.
-        let receiver = &mut self.body.space_mut(context.packet_type.space()).receiver;
-        receiver.on_packet_received(packet.number, eliciting, ecn, cx.now, cx.flags);
-        if immediate {
-            receiver.on_immediate_ack();
-        }
-        self.stats.packets_received = self.stats.packets_received.saturating_add(1);
-        if context.packet_type == PacketType::OneRtt {
-            self.on_one_rtt_packet(cx, packet.spin(), largest, context, probing);
-        }
+        self.on_processed(cx, processed, &progress);
         Ok(())
     }
 
+    /// A frame was not taken up.
+    #[cold]
+    pub(super) fn on_frame_error(&mut self, error: FrameError) -> Result<(), OpenError> {
+        match error {
+            // It is as if the packet had been lost.
+            FrameError::Refused => {
+                self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
+                Ok(())
+            }
+            // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
+            // contents of these packets prior to discovering an error.
+            FrameError::Transport(error) => Err(OpenError::Close(error)),
+        }
+    }
+
+    /// All frames of a packet were processed.
+    #[inline(always)]
+    pub(super) fn on_processed(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        packet: &Processed,
+        progress: &Progress,
+    ) {
+        // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
+        // successfully removed and all frames contained in the packet have been processed.
+        let receiver = &mut self.body.space_mut(packet.packet_type.space()).receiver;
+        receiver.on_packet_received(
+            packet.number,
+            progress.eliciting,
+            packet.ecn,
+            cx.now,
+            cx.flags,
+        );
+        if progress.immediate {
+            receiver.on_immediate_ack();
+        }
+        self.stats.packets_received = self.stats.packets_received.wrapping_add(1);
+        if packet.packet_type == PacketType::OneRtt {
+            self.on_one_rtt_packet(cx, packet, progress.probing);
+        }
+    }
+
     /// A 1-RTT packet was processed.
-    #[inline]
+    #[inline(always)]
     fn on_one_rtt_packet(
         &mut self,
         cx: &mut Context<'_, E>,
-        spin: bool,
-        largest: Option<PacketNumber>,
-        context: &PacketContext<'_>,
+        packet: &Processed,
         probing: bool,
     ) {
-        let newest = largest.is_none_or(|largest| context.number > largest);
+        let newest = packet
+            .largest
+            .is_none_or(|largest| packet.number > largest);
         if !newest {
             return;
         }
@@ -484,11 +559,11 @@ impl<E: Environment> Connection<E> {
         // server to the same.
         // RFC 9000 §17.4: When the spin bit is disabled, endpoints MAY set the spin bit to any
         // value and MUST ignore any incoming value.
-        self.spin = self.spins && (spin != (self.role == Role::Client));
+        self.spin = self.spins && (packet.spin != (self.role == Role::Client));
         // RFC 9000 §9.3: An endpoint only changes the address to which it sends packets in response
         // to the highest-numbered non-probing packet.
-        if !probing && context.path != self.paths.active_id() && self.role == Role::Server {
-            self.on_peer_migrated(cx, context.path);
+        if !probing && packet.path != self.paths.active_id() && self.role == Role::Server {
+            self.on_peer_migrated(cx, packet.path);
         }
     }
 
@@ -527,13 +602,13 @@ impl<E: Environment> Connection<E> {
         &mut self,
         cx: &mut Context<'_, E>,
         packet: &UnverifiedRetry<'_>,
-    ) -> Result<Processed, OpenError> {
+    ) -> Result<Fate, OpenError> {
         // RFC 9000 §17.2.5.2: A client MUST accept and process at most one Retry packet for each
         // connection attempt. After the client has received and processed an Initial or Retry
         // packet from the server, it MUST discard any subsequent Retry packets that it receives.
         let first = self.role == Role::Client && self.peer_cid.is_none();
         if !first || self.retry_source.is_some() {
-            return Ok(Processed::No);
+            return Ok(Fate::Dropped);
         }
         let retry = packet
             .verify(
@@ -544,11 +619,11 @@ impl<E: Environment> Connection<E> {
             )
             .map_err(|_| Discard::CryptoFailed)?;
         let Some(retry) = retry else {
-            return Ok(Processed::No);
+            return Ok(Fate::Dropped);
         };
         let mut token = KVec::new();
         if token.extend_from_slice(retry.token, cx.flags).is_err() {
-            return Ok(Processed::No);
+            return Ok(Fate::Dropped);
         }
         // RFC 9001 §5.2: the client uses the Source Connection ID of the Retry packet to derive the
         // keys of later Initial packets.
@@ -565,7 +640,7 @@ impl<E: Environment> Connection<E> {
         self.body.remote_cids.set_initial(retry.scid);
         self.restart_after_retry(cx);
         cx.env.event(Event::Retried);
-        Ok(Processed::Yes)
+        Ok(Fate::Processed)
     }
 
     fn on_version_negotiation(

@@ -67,21 +67,30 @@ impl<'a, 'r> Frames<'a, 'r> {
         self.reader.fields.rest()
     }
 
-    /// The next frame, if it is a STREAM frame; `None` if it is another, or there is none.
+    /// The first frame in `payload` of a 1-RTT packet, if that is a STREAM frame without an error,
+    /// and how many bytes it takes.
     #[inline(always)]
-    pub fn next_stream(&mut self) -> Option<Result<Stream<'a>, TransportError>> {
-        let first = *self.reader.fields.rest().first()?;
+    pub fn first_stream(payload: &'a [u8]) -> Option<(Stream<'a>, usize)> {
+        let first = *payload.first()?;
         if first & stream::TYPE_MASK != stream::TYPE {
             return None;
         }
-        Some(match self.stream(first) {
-            Ok(frame) => Ok(frame),
-            Err(malformed) => Err(self.refuse(malformed, FrameType::new(u64::from(first)))),
-        })
+        let mut reader = PayloadReader {
+            fields: Reader::new(payload),
+            len: payload.len(),
+        };
+        reader.fields.skip(1).ok()?;
+        let frame = Stream::parse(&mut reader, first).ok()?;
+        Some((frame, reader.offset()))
+    }
+
+    /// Passes over the first `len` bytes, whose frames have been processed.
+    pub fn pass_over(&mut self, len: usize) {
+        self.reader.fields.advance(len);
     }
 
     /// A STREAM frame with the type byte `first`.
-    #[inline(always)]
+    #[inline]
     fn stream(&mut self, first: u8) -> Result<Stream<'a>, Malformed> {
         if !Rule::STREAM.permits(self.packet_type) {
             return Err(NOT_PERMITTED);

@@ -69,6 +69,25 @@ pub enum OpenError {
     Close(TransportError),
 }
 
+/// What an [`UnprotectedHeader`] is made of whose 1-RTT packet came alone in its datagram. It is
+/// less to move.
+#[derive(Debug)]
+pub(crate) struct ShortHeader<'a> {
+    bytes: &'a mut [u8],
+    first: u8,
+    number: PacketNumber,
+    number_len: usize,
+}
+
+/// The same of an [`OpenedPacket`].
+#[derive(Debug)]
+pub(crate) struct ShortPacket<'a> {
+    header: &'a [u8],
+    payload: &'a [u8],
+    first: u8,
+    number: PacketNumber,
+}
+
 impl From<Discard> for OpenError {
     fn from(discard: Discard) -> Self {
         Self::Discard(discard)
@@ -266,6 +285,27 @@ impl<'a> ProtectedPacket<'a> {
 }
 
 impl<'a> UnprotectedHeader<'a> {
+    /// Takes it apart, which has a short header.
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> ShortHeader<'a> {
+        ShortHeader {
+            bytes: self.packet.bytes,
+            first: self.first,
+            number: self.number,
+            number_len: self.number_len,
+        }
+    }
+
+    /// Puts it together again; its connection ID has `cid_len` bytes.
+    pub(crate) fn from_parts(parts: ShortHeader<'a>, cid_len: usize) -> Self {
+        Self {
+            packet: ProtectedPacket::new(parts.bytes, 0, Layout::short(cid_len)),
+            first: parts.first,
+            number: parts.number,
+            number_len: parts.number_len,
+        }
+    }
+
     /// The packet number.
     #[inline]
     pub fn number(&self) -> PacketNumber {
@@ -321,6 +361,29 @@ impl<'a> UnprotectedHeader<'a> {
 }
 
 impl<'a> OpenedPacket<'a> {
+    /// Takes it apart, which has a short header.
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> ShortPacket<'a> {
+        ShortPacket {
+            header: self.header,
+            payload: self.payload,
+            first: self.first,
+            number: self.number,
+        }
+    }
+
+    /// Puts it together again; its connection ID has `cid_len` bytes.
+    pub(crate) fn from_parts(parts: ShortPacket<'a>, cid_len: usize) -> Self {
+        Self {
+            number: parts.number,
+            payload: parts.payload,
+            payload_offset: parts.header.len(),
+            header: parts.header,
+            first: parts.first,
+            layout: Layout::short(cid_len),
+        }
+    }
+
     /// The type of the packet.
     #[inline]
     pub fn packet_type(&self) -> PacketType {

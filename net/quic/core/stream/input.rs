@@ -77,6 +77,14 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             self.recv_window.limit(),
             FrameType::STREAM,
         )?;
+        if recv.is_next(offset, fin) && data.len() > 0 {
+            room.in_order(&data)?;
+            self.arrivals.reserve(flags)?;
+            recv.append(&mut self.rx, end, data, flags)?;
+            self.received = self.received.saturating_add(raised);
+            self.arrivals.extend(stream, slot, end);
+            return Ok(());
+        }
         if fin {
             // The end may be all that is left to read, and then the stream is kept for it.
             room.other(size_of::<Stream>())?;

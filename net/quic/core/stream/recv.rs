@@ -213,9 +213,35 @@ impl RecvPart {
         Ok(end - self.highest)
     }
 
+    /// Whether data at `offset` is what comes next, and changes nothing but that there is more to
+    /// read: as most does.
+    #[inline(always)]
+    pub(crate) fn is_next(&self, offset: Offset, fin: bool) -> bool {
+        self.assembler.is_next(offset)
+            && self.begun
+            && !self.size_known
+            && !fin
+            && self.reset.is_none()
+            && self.stop.is_none()
+    }
+
+    /// Takes up what [`Self::is_next`], of which there is some, and which ends at `end`.
+    #[inline(always)]
+    pub(crate) fn append<C: Chunk>(
+        &mut self,
+        pool: &mut Pool<C>,
+        end: Offset,
+        chunk: C,
+        flags: Flags,
+    ) -> Result<(), Refused> {
+        self.assembler.append(pool, end, chunk, flags)?;
+        self.highest = self.highest.max(end);
+        Ok(())
+    }
+
     /// Takes up a STREAM frame that [`Self::check`] has let pass. A refusal leaves everything as it
     /// was.
-    #[inline(always)]
+    #[inline(never)]
     pub(crate) fn on_stream<C: Chunk>(
         &mut self,
         pool: &mut Pool<C>,

@@ -297,7 +297,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// The memory that received data holds, in bytes, overhead included.
     #[inline]
     pub fn recv_held(&self) -> usize {
-        let lingering = self.lingering.saturating_mul(size_of::<Stream>());
+        let lingering = match self.lingering {
+            0 => 0,
+            streams => streams.saturating_mul(size_of::<Stream>()),
+        };
         self.rx
             .held()
             .saturating_add(self.arrivals.held())
@@ -380,6 +383,9 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// The place of stream `id`, if it has state.
     #[inline(always)]
     pub(super) fn known(&mut self, id: StreamId) -> Option<Slot> {
+        if self.last.0 == Some(id) {
+            return Some(self.last.1);
+        }
         let Place::Known(slot) = self.find(id) else {
             return None;
         };
