@@ -436,11 +436,7 @@ impl<E: Environment> Connection<E> {
     }
 
     fn on_loss_detection_timeout(&mut self, cx: &mut Context<'_, E>) {
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         let timeout =
             self.recovery
                 .on_loss_detection_timeout(cx.now, &mut self.paths, &mut reporter);

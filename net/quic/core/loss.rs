@@ -74,7 +74,7 @@ use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{Ack, AckRange, EcnCounts, FrameType};
 use crate::packet::{PacketNumber, PacketNumberSpace};
 use crate::role::Role;
-use crate::sent::{NeverSent, Scanned, SentFlags, SentPacket, SentPackets};
+use crate::sent::{NeverSent, Scanned, Tally, SentFlags, SentPacket, SentPackets};
 use crate::time::{Duration, Instant};
 use acked::{AckedRun, LateArrivals};
 use kernel::alloc::{AllocError, Flags};
@@ -117,6 +117,26 @@ impl Paths for PathRecovery {
 pub trait Fates<T> {
     /// The packet arrived; [`SentPacket::is_lost`] if it had been declared lost before.
     fn on_acked(&mut self, space: PacketNumberSpace, pn: PacketNumber, packet: &SentPacket<T>);
+
+    /// What the contents of the packets that arrived last may go on with: of what, and from where.
+    ///
+    /// The packets of bulk data each continue the one before. They are not reported one by one, but
+    /// once with [`Self::set_continued`], unless they carried an ACK frame.
+    fn continued(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    /// Whether `content` goes on at `end` with what `id` stands for: `end` moves then, and nothing
+    /// else needs to be known of its packet.
+    fn continues(id: u64, end: &mut u64, content: &T) -> bool {
+        let _ = (id, end, content);
+        false
+    }
+
+    /// The packets that arrived go on to `end`.
+    fn set_continued(&mut self, end: u64) {
+        let _ = end;
+    }
 
     /// The packet was declared lost. What it contained may have to be sent again (RFC 9000 §13.3).
     fn on_lost(&mut self, space: PacketNumberSpace, pn: PacketNumber, packet: &SentPacket<T>);
@@ -448,13 +468,13 @@ impl<T: Copy + Default> Recovery<T> {
     ///
     /// Packets that differ in nothing that matters are counted together and settled with their path
     /// once.
-    fn acknowledge<P: Paths>(
+    fn acknowledge<P: Paths, F: Fates<T>>(
         &mut self,
         space: PacketNumberSpace,
         ranges: impl IntoIterator<Item = AckRange>,
         now: Instant,
         paths: &mut P,
-        fates: &mut impl Fates<T>,
+        fates: &mut F,
     ) -> Result<Option<NewlyAcked>, NeverSent> {
         let Space {
             sent,
@@ -478,16 +498,16 @@ impl<T: Copy + Default> Recovery<T> {
                 return;
             }
             newly.any = true;
-            if run.key.flags().has(SentFlags::ACK_ELICITING) {
+            if run.key().flags().has(SentFlags::ACK_ELICITING) {
                 newly.ack_eliciting = true;
                 *ack_eliciting_in_flight = ack_eliciting_in_flight.saturating_sub(run.packets);
             }
             if run.last == largest {
                 newly.largest_sent = Some(run.newest_sent);
-                newly.largest_path = run.key.path();
+                newly.largest_path = run.key().path();
             }
             *newest_acked_sent = (*newest_acked_sent).max(Some(run.newest_sent));
-            if let Some(path) = paths.path(run.key.path()) {
+            if let Some(path) = paths.path(run.key().path()) {
                 path.on_run_acked(run, now);
             }
         };
@@ -495,7 +515,8 @@ impl<T: Copy + Default> Recovery<T> {
         for range in core::iter::once(first).chain(ranges) {
             sent.acknowledge(range, |packets| {
                 let mut run = AckedRun::EMPTY;
-                packets.for_each(|(pn, packet)| {
+                let mut groups = packets.groups();
+                while let Some((pn, packet)) = groups.first() {
                     if packet.is_lost() {
                         late.on_acked(pn, packet, before.unwrap_or(PacketNumber::ZERO), now, paths);
                     } else {
@@ -503,10 +524,20 @@ impl<T: Copy + Default> Recovery<T> {
                             settle(&run, paths);
                             run = AckedRun::like(packet, paths);
                         }
-                        run.add(pn, packet);
+                        let (id, mut end) = fates.continued();
+                        let tally = groups.count(run.alike(), |content| {
+                            F::continues(id, &mut end, content)
+                        });
+                        if tally.packets > 0 {
+                            run.add(&tally);
+                            fates.set_continued(end);
+                            continue;
+                        }
+                        run.add(&Tally::one(pn, packet));
                     }
                     fates.on_acked(space, pn, packet);
-                });
+                    groups.pass(1);
+                }
                 settle(&run, paths);
             })?;
         }

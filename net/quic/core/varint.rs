@@ -57,6 +57,12 @@ impl VarInt {
         Self(value)
     }
 
+    /// The lower 62 bits of `value`.
+    #[inline]
+    pub(crate) const fn low(value: u64) -> Self {
+        Self(value & Self::MAX.0)
+    }
+
     /// The value.
     #[inline]
     pub const fn get(self) -> u64 {

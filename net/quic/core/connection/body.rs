@@ -12,10 +12,12 @@ use crate::cid_set::{LocalCids, RemoteCids};
 use crate::crypto_stream::CryptoStream;
 use crate::datagram::{DatagramReceiver, DatagramSender};
 use crate::loss::Fates;
+use crate::offset::Offset;
 use crate::packet::{PacketNumber, PacketNumberSpace};
 use crate::sent::{SentFlags, SentPacket};
 use crate::sent_frame::SentFrame;
 use crate::stream::Streams;
+use crate::stream_id::StreamId;
 use crate::varint::VarInt;
 use kernel::alloc::{Flags, KVec};
 
@@ -113,7 +115,6 @@ impl<E: Environment> Body<E> {
             || self.remote_cids.has_pending()
     }
 
-    #[inline]
     fn frame_acked(
         &mut self,
         space: PacketNumberSpace,
@@ -177,6 +178,93 @@ pub(super) struct Reporter<'a, E: Environment> {
     pub(super) body: &'a mut Body<E>,
     pub(super) env: &'a mut E,
     pub(super) flags: Flags,
+    acked: AckedData,
+}
+
+/// Data of a stream that arrived: of many packets, which are mostly acknowledged in the order in
+/// which they were sent, so that the stream is told once.
+#[derive(Copy, Clone)]
+struct AckedData {
+    id: StreamId,
+    start: u64,
+    /// Where it ends; the start if there is none.
+    end: u64,
+}
+
+impl AckedData {
+    const NONE: Self = Self {
+        id: StreamId::new(VarInt::ZERO),
+        start: u64::MAX,
+        end: u64::MAX,
+    };
+}
+
+impl<'a, E: Environment> Reporter<'a, E> {
+    pub(super) fn new(body: &'a mut Body<E>, env: &'a mut E, flags: Flags) -> Self {
+        Self {
+            body,
+            env,
+            flags,
+            acked: AckedData::NONE,
+        }
+    }
+
+    /// Reports what is left to be reported.
+    pub(super) fn finish(&mut self) {
+        let acked = core::mem::replace(&mut self.acked, AckedData::NONE);
+        self.report(acked);
+    }
+
+    fn report(&mut self, acked: AckedData) {
+        if acked.start < acked.end {
+            let range = Offset::saturating(acked.start)..Offset::saturating(acked.end);
+            let env = &mut *self.env;
+            self.body
+                .streams
+                .on_data_acked(acked.id, range, false, self.flags, &mut |event| {
+                    env.event(Event::Stream(event));
+                });
+        }
+    }
+
+    /// A packet arrived whose content does not continue `before`, which is reported: returns what is
+    /// to be reported of this one.
+    #[inline(never)]
+    fn on_other_acked(
+        &mut self,
+        space: PacketNumberSpace,
+        packet: &SentPacket<Content>,
+        before: AckedData,
+    ) -> AckedData {
+        self.report(before);
+        match &packet.content {
+            Content::One(SentFrame::Stream {
+                id,
+                offset,
+                len,
+                fin: false,
+            }) => {
+                return AckedData {
+                    id: *id,
+                    start: offset.get(),
+                    end: offset.get().wrapping_add(u64::from(*len)),
+                }
+            }
+            Content::One(frame) => {
+                self.body.frame_acked(space, frame, self.flags, self.env);
+            }
+            // The list of a packet that was declared lost is gone; what was in it has been sent
+            // again.
+            _ if packet.is_lost() => {}
+            content => {
+                let mut content = *content;
+                while let Some(frame) = self.body.contents.take(&mut content) {
+                    self.body.frame_acked(space, &frame, self.flags, self.env);
+                }
+            }
+        }
+        AckedData::NONE
+    }
 }
 
 impl<E: Environment> Fates<Content> for Reporter<'_, E> {
@@ -190,17 +278,33 @@ impl<E: Environment> Fates<Content> for Reporter<'_, E> {
         if packet.flags().has(SentFlags::HAS_ACK) {
             self.body.space_mut(space).receiver.on_ack_acked(pn);
         }
-        if let Content::One(frame) = &packet.content {
-            return self.body.frame_acked(space, frame, self.flags, self.env);
+        self.acked = self.on_other_acked(space, packet, self.acked);
+    }
+
+    #[inline]
+    fn continued(&self) -> (u64, u64) {
+        (self.acked.id.get().get(), self.acked.end)
+    }
+
+    #[inline]
+    fn continues(id: u64, end: &mut u64, content: &Content) -> bool {
+        match content {
+            Content::One(SentFrame::Stream {
+                id: same,
+                offset,
+                len,
+                fin: false,
+            }) if same.get().get() == id && offset.get() == *end => {
+                *end = end.wrapping_add(u64::from(*len));
+                true
+            }
+            _ => false,
         }
-        // The list of a packet that was declared lost is gone; what was in it has been sent again.
-        if packet.is_lost() {
-            return;
-        }
-        let mut content = packet.content;
-        while let Some(frame) = self.body.contents.take(&mut content) {
-            self.body.frame_acked(space, &frame, self.flags, self.env);
-        }
+    }
+
+    #[inline]
+    fn set_continued(&mut self, end: u64) {
+        self.acked.end = end;
     }
 
     fn on_lost(
@@ -209,6 +313,7 @@ impl<E: Environment> Fates<Content> for Reporter<'_, E> {
         pn: PacketNumber,
         packet: &SentPacket<Content>,
     ) {
+        self.finish();
         if packet.flags().has(SentFlags::HAS_ACK) {
             self.body.space_mut(space).receiver.on_ack_lost(pn);
         }

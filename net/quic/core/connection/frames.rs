@@ -69,22 +69,17 @@ impl<E: Environment> Connection<E> {
             PacketType::OneRtt => self.peer_parameters().ack_delay_exponent,
         };
         let info = AckInfo::new(frame, exponent);
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
-        let outcome = self
-            .recovery
-            .on_ack_received(
-                space,
-                &info,
-                frame.ranges(),
-                cx.now,
-                &mut self.paths,
-                &mut reporter,
-            )
-            .map_err(|_| {
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
+        let outcome = self.recovery.on_ack_received(
+            space,
+            &info,
+            frame.ranges(),
+            cx.now,
+            &mut self.paths,
+            &mut reporter,
+        );
+        reporter.finish();
+        let outcome = outcome.map_err(|_| {
                 // RFC 9000 §13.1: An endpoint SHOULD treat receipt of an acknowledgment for a
                 // packet it did not send as a connection error of type PROTOCOL_VIOLATION.
                 violation(FrameType::ACK, "packet acknowledged that was not sent")

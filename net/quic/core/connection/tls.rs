@@ -324,11 +324,7 @@ impl<E: Environment> Connection<E> {
     /// limits that it has declared by now.
     pub fn zero_rtt_rejected(&mut self, cx: &mut Context<'_, E>) {
         self.keys.zero_rtt = None;
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         self.recovery
             .on_zero_rtt_rejected(cx.now, &mut self.paths, &mut reporter);
         self.body
@@ -414,11 +410,7 @@ impl<E: Environment> Connection<E> {
 
     /// A Retry packet was accepted: everything is sent again, with its token.
     pub(super) fn restart_after_retry(&mut self, cx: &mut Context<'_, E>) {
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         self.recovery
             .on_retry(cx.now, &mut self.paths, &mut reporter);
         let addresses = self.paths.active().map(|path| path.addresses);

@@ -326,7 +326,7 @@ impl PathRecovery {
         let pending = &mut self.pending;
         let newest = Newest {
             time_sent: run.newest_sent,
-            burst: run.key.burst(),
+            burst: run.key().burst(),
         };
         if pending
             .newest
@@ -334,18 +334,18 @@ impl PathRecovery {
         {
             pending.newest = Some(newest);
         }
-        if run.key.flags().has(SentFlags::ECT0) {
+        if run.key().flags().has(SentFlags::ECT0) {
             pending.acked_ect0 = pending.acked_ect0.saturating_add(run.packets);
         }
         self.delivery
-            .on_packets_acked(run.bytes, run.packets, run.key.burst(), now);
-        if run.key.flags().has(SentFlags::MTU_PROBE) {
+            .on_packets_acked(run.bytes, run.packets, run.key().burst(), now);
+        if run.key().flags().has(SentFlags::MTU_PROBE) {
             pending.mtu = pending.mtu.max(Some(run.largest_size));
         } else {
             pending.largest_acked_size = pending.largest_acked_size.max(run.largest_size);
         }
         pending.acked_bytes = pending.acked_bytes.saturating_add(run.bytes);
-        if run.outside_recovery {
+        if run.outside_recovery() {
             pending.acked_outside_recovery =
                 pending.acked_outside_recovery.saturating_add(run.bytes);
         }

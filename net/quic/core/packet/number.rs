@@ -42,6 +42,13 @@ impl PacketNumber {
         Self(VarInt::saturating(number))
     }
 
+    /// The packet number `number` of a packet that was counted, so that it is not above 2^62 − 1; a
+    /// higher one would lose its upper bits.
+    #[inline]
+    pub(crate) const fn counted(number: u64) -> Self {
+        Self(VarInt::low(number))
+    }
+
     /// The packet number `number`.
     #[inline]
     pub const fn from_varint(number: VarInt) -> Self {

@@ -13,7 +13,9 @@ use crate::chunk::Chunk;
 use crate::frame::{Frame, ResetStream, ResetStreamAt, StopSending};
 use crate::offset::{bytes, Offset};
 use crate::sent_frame::SentFrame;
+use crate::stream_id::StreamId;
 use crate::varint::VarInt;
+use core::ops::Range;
 use kernel::alloc::Flags;
 
 impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
@@ -225,23 +227,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 len,
                 fin,
             } => {
-                let Some(slot) = self.known(id) else { return };
-                let Some(send) = self
-                    .slab
-                    .get_mut(slot)
-                    .and_then(|stream| stream.send.as_mut())
-                else {
-                    return;
-                };
-                let was_terminal = send.is_terminal();
-                send.on_acked(&mut self.tx, offset..offset + usize::from(len), fin, flags);
-                let has_lost = send.has_lost();
-                if send.is_terminal() && !was_terminal {
-                    self.report_send_end(slot, events);
-                } else if has_lost {
-                    // There was no memory to note what arrived: it is sent again.
-                    self.schedule.want_data(&mut self.slab, slot);
-                }
+                let range = offset..offset + usize::from(len);
+                self.on_data_acked(id, range, fin, flags, events);
             }
             SentFrame::ResetStream { id, reliable } => {
                 let Some(slot) = self.known(id) else { return };
@@ -270,6 +257,34 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The packets with `range` of stream `id` were acknowledged, with its end if `fin` says so.
+    pub fn on_data_acked(
+        &mut self,
+        id: StreamId,
+        range: Range<Offset>,
+        fin: bool,
+        flags: Flags,
+        events: &mut impl FnMut(StreamEvent),
+    ) {
+        let Some(slot) = self.known(id) else { return };
+        let Some(send) = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+        else {
+            return;
+        };
+        let was_terminal = send.is_terminal();
+        send.on_acked(&mut self.tx, range, fin, flags);
+        let has_lost = send.has_lost();
+        if send.is_terminal() && !was_terminal {
+            self.report_send_end(slot, events);
+        } else if has_lost {
+            // There was no memory to note what arrived: it is sent again.
+            self.schedule.want_data(&mut self.slab, slot);
         }
     }
 
