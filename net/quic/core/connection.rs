@@ -77,7 +77,7 @@ use crate::version::{SupportedVersion, VersionInformation};
 use body::{Body, Delivery, Reporter, Space};
 use close::Closing;
 use contents::{Content, Contents};
-use kernel::alloc::{AllocError, Flags, KVec};
+use kernel::alloc::{AllocError, Flags, KBox, KVec};
 use keys::Keys;
 use path::{Path, PathSet};
 use timers::{Timer, Timers};
@@ -304,11 +304,14 @@ impl<E: Environment> Connection<E> {
             recovery: Recovery::new(role),
             paths: PathSet::new(Path::new(addresses, recovery), cx.flags)?,
             body: Body {
-                spaces: [
-                    space(PacketNumberSpace::Initial),
-                    space(PacketNumberSpace::Handshake),
-                    space(PacketNumberSpace::ApplicationData),
-                ],
+                early: Some(KBox::new(
+                    [
+                        space(PacketNumberSpace::Initial),
+                        space(PacketNumberSpace::Handshake),
+                    ],
+                    cx.flags,
+                )?),
+                application: space(PacketNumberSpace::ApplicationData),
                 streams: Streams::new(role, config.streams()),
                 datagrams_out: DatagramSender::new(),
                 datagrams_in: DatagramReceiver::new(),
@@ -399,7 +402,8 @@ impl<E: Environment> Connection<E> {
         [PacketType::Initial, PacketType::Handshake, PacketType::OneRtt]
             .into_iter()
             .filter(|packet_type| self.can_send(*packet_type))
-            .map(|packet_type| self.body.space(packet_type.space()).receiver.timing(Instant::from_nanos(0)))
+            .filter_map(|packet_type| self.body.space(packet_type.space()))
+            .map(|space| space.receiver.timing(Instant::from_nanos(0)))
             .map(|timing| match timing {
                 AckTiming::At(at) => at,
                 AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
@@ -429,6 +433,9 @@ impl<E: Environment> Connection<E> {
         }
         if self.timers.expire(Timer::PathValidation, cx.now) {
             self.on_path_timeout(cx);
+        }
+        if self.timers.expire(Timer::Trim, cx.now) {
+            self.trim_if_idle(cx.now);
         }
         // What the pacer lets leave is found out by begin_batch().
         self.timers.expire(Timer::Pacing, cx.now);
@@ -470,8 +477,9 @@ impl<E: Environment> Connection<E> {
                 true => datagrams,
                 false => 1,
             };
-            let state = self.body.space_mut(other);
-            state.probes = state.probes.max(probes);
+            if let Some(state) = self.body.space_mut(other) {
+                state.probes = state.probes.max(probes);
+            }
             if !self.has_new_data(other) {
                 self.send_oldest_again(cx, other, probes);
             }
@@ -483,7 +491,8 @@ impl<E: Environment> Connection<E> {
             && (self.body.streams.has_stream(self.tail())
                 || self.body.streams.has_control()
                 || !self.body.datagrams_out.is_empty());
-        application || self.body.space(space).crypto.has_data()
+        let crypto = |space: &Space<E>| space.crypto.has_data();
+        application || self.body.space(space).is_some_and(crypto)
     }
 
     /// Queues what the oldest packets in flight contained once more.

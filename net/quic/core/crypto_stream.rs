@@ -90,6 +90,12 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
         self.send.append(&mut self.tx, data, flags)
     }
 
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.tx.trim();
+        self.rx.trim();
+    }
+
     /// Whether there is anything to send.
     #[inline]
     pub fn has_data(&self) -> bool {

@@ -66,6 +66,11 @@ fn header(len: usize) -> DatagramHeader {
 }
 
 impl<C: Chunk> DatagramSender<C> {
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.pool.trim();
+    }
+
     /// A queue to a peer that does not accept datagrams, as far as is known.
     pub const fn new() -> Self {
         Self {
@@ -151,6 +156,11 @@ impl<C: Chunk> DatagramSender<C> {
 }
 
 impl<C: Chunk> DatagramReceiver<C> {
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.pool.trim();
+    }
+
     /// An empty queue. Which frames are permitted, the parser of frames knows.
     pub const fn new() -> Self {
         Self {

@@ -19,7 +19,7 @@ use crate::sent_frame::SentFrame;
 use crate::stream::Streams;
 use crate::stream_id::StreamId;
 use crate::varint::VarInt;
-use kernel::alloc::{Flags, KVec};
+use kernel::alloc::{Flags, KBox, KVec};
 
 /// A packet number space, without its keys.
 // RFC 9001 §4: If QUIC needs to retransmit that data, it MUST use the same keys even if TLS has
@@ -68,7 +68,10 @@ impl Delivery {
 
 /// What packets carry.
 pub(super) struct Body<E: Environment> {
-    pub(super) spaces: [Space<E>; 3],
+    /// Those of the handshake, Initial and Handshake, until both are discarded: they are a third of
+    /// a connection.
+    pub(super) early: Option<KBox<[Space<E>; 2]>>,
+    pub(super) application: Space<E>,
     pub(super) streams: Streams<E::Tx, E::Rx>,
     pub(super) datagrams_out: DatagramSender<E::Tx>,
     pub(super) datagrams_in: DatagramReceiver<E::Rx>,
@@ -85,24 +88,53 @@ pub(super) struct Body<E: Environment> {
 }
 
 impl<E: Environment> Body<E> {
+    /// A space; `None` if it is no more.
     #[inline]
-    pub(super) fn space(&self, space: PacketNumberSpace) -> &Space<E> {
-        let [initial, handshake, application] = &self.spaces;
-        match space {
-            PacketNumberSpace::Initial => initial,
-            PacketNumberSpace::Handshake => handshake,
-            PacketNumberSpace::ApplicationData => application,
-        }
+    pub(super) fn space(&self, space: PacketNumberSpace) -> Option<&Space<E>> {
+        let early = match space {
+            PacketNumberSpace::ApplicationData => return Some(&self.application),
+            PacketNumberSpace::Initial | PacketNumberSpace::Handshake => self.early.as_ref(),
+        };
+        early.map(|early| {
+            let [initial, handshake] = &**early;
+            match space {
+                PacketNumberSpace::Initial => initial,
+                _ => handshake,
+            }
+        })
     }
 
+    /// A space; `None` if it is no more.
     #[inline]
-    pub(super) fn space_mut(&mut self, space: PacketNumberSpace) -> &mut Space<E> {
-        let [initial, handshake, application] = &mut self.spaces;
-        match space {
-            PacketNumberSpace::Initial => initial,
-            PacketNumberSpace::Handshake => handshake,
-            PacketNumberSpace::ApplicationData => application,
-        }
+    pub(super) fn space_mut(&mut self, space: PacketNumberSpace) -> Option<&mut Space<E>> {
+        let early = match space {
+            PacketNumberSpace::ApplicationData => return Some(&mut self.application),
+            PacketNumberSpace::Initial | PacketNumberSpace::Handshake => self.early.as_mut(),
+        };
+        early.map(|early| {
+            let [initial, handshake] = &mut **early;
+            match space {
+                PacketNumberSpace::Initial => initial,
+                _ => handshake,
+            }
+        })
+    }
+
+    /// How many packets are to be sent although the congestion window forbids it.
+    pub(super) fn probes(&self) -> u8 {
+        let early = self.early.iter().flat_map(|early| early.iter());
+        early.fold(self.application.probes, |probes, space| {
+            probes.saturating_add(space.probes)
+        })
+    }
+
+    /// Gives memory back. For a connection that has become idle.
+    pub(super) fn trim(&mut self) {
+        self.application.crypto.trim();
+        self.streams.trim();
+        self.datagrams_out.trim();
+        self.datagrams_in.trim();
+        self.contents.trim();
     }
 
     /// Whether a frame is due that is about the connection itself.
@@ -124,7 +156,9 @@ impl<E: Environment> Body<E> {
     ) {
         match *frame {
             SentFrame::Crypto { offset, len } => {
-                self.space_mut(space).crypto.on_acked(offset, len, flags);
+                if let Some(space) = self.space_mut(space) {
+                    space.crypto.on_acked(offset, len, flags);
+                }
             }
             SentFrame::NewConnectionId { sequence } => self.local_cids.on_acked(sequence),
             SentFrame::RetireConnectionId { sequence } => self.remote_cids.on_acked(sequence),
@@ -147,7 +181,9 @@ impl<E: Environment> Body<E> {
     pub(super) fn frame_lost(&mut self, space: PacketNumberSpace, frame: &SentFrame, flags: Flags) {
         match *frame {
             SentFrame::Crypto { offset, len } => {
-                self.space_mut(space).crypto.on_lost(offset, len, flags);
+                if let Some(space) = self.space_mut(space) {
+                    space.crypto.on_lost(offset, len, flags);
+                }
             }
             SentFrame::NewConnectionId { sequence } => self.local_cids.on_lost(sequence),
             SentFrame::RetireConnectionId { sequence } => self.remote_cids.on_lost(sequence),
@@ -276,7 +312,9 @@ impl<E: Environment> Fates<Content> for Reporter<'_, E> {
         packet: &SentPacket<Content>,
     ) {
         if packet.flags().has(SentFlags::HAS_ACK) {
-            self.body.space_mut(space).receiver.on_ack_acked(pn);
+            if let Some(space) = self.body.space_mut(space) {
+                space.receiver.on_ack_acked(pn);
+            }
         }
         self.acked = self.on_other_acked(space, packet, self.acked);
     }
@@ -315,7 +353,9 @@ impl<E: Environment> Fates<Content> for Reporter<'_, E> {
     ) {
         self.finish();
         if packet.flags().has(SentFlags::HAS_ACK) {
-            self.body.space_mut(space).receiver.on_ack_lost(pn);
+            if let Some(space) = self.body.space_mut(space) {
+                space.receiver.on_ack_lost(pn);
+            }
         }
         let mut content = packet.content;
         while let Some(frame) = self.body.contents.take(&mut content) {

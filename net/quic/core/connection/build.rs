@@ -303,7 +303,8 @@ impl<E: Environment> Connection<E> {
             self.write_ack(cx, writer, draft);
         }
         if !ack_only {
-            let has_crypto = self.body.space(draft.space).crypto.has_data();
+            let space = self.body.space(draft.space);
+            let has_crypto = space.is_some_and(|space| space.crypto.has_data());
             if has_crypto && packet_type != PacketType::ZeroRtt {
                 self.write_crypto_frames(cx, writer, draft);
             }
@@ -320,7 +321,9 @@ impl<E: Environment> Connection<E> {
                 PacketType::Initial | PacketType::Handshake => {}
             }
         }
-        let space = self.body.space_mut(draft.space);
+        let Some(space) = self.body.space_mut(draft.space) else {
+            return;
+        };
         let probe = space.probes > 0 && packet_type != PacketType::ZeroRtt && !ack_only;
         if probe {
             space.probes = space.probes.saturating_sub(1);
@@ -329,7 +332,7 @@ impl<E: Environment> Connection<E> {
         let ping = probe || (self.ping_due && packet_type == PacketType::OneRtt && !ack_only);
         // RFC 9000 §13.2.4: a receiver that is sending only non-ack-eliciting packets might
         // occasionally add a PING.
-        let tired = draft.has_ack && self.body.space(draft.space).receiver.wants_ping();
+        let tired = draft.has_ack && space.receiver.wants_ping();
         // RFC 9002 §6.2.4: All probe packets sent on a PTO MUST be ack-eliciting.
         if !draft.eliciting && (ping || tired) {
             self.write_frame(writer, draft, &Frame::Ping);
@@ -352,12 +355,14 @@ impl<E: Environment> Connection<E> {
         // that a client sends with 0-RTT packet protection MUST be acknowledged by the server in
         // packets protected by 1-RTT keys. RFC 9000 §17.2.3: An acknowledgment for a 1-RTT packet
         // MUST be carried in a 1-RTT packet.
-        let receiver = &self.body.space(draft.space).receiver;
-        if !receiver.has_unacked() {
+        let Some(space) = self.body.space(draft.space) else {
+            return;
+        };
+        if !space.receiver.has_unacked() {
             return;
         }
         let exponent = self.config.parameters.ack_delay_exponent;
-        draft.has_ack = receiver.emit(writer, cx.now, exponent).is_ok();
+        draft.has_ack = space.receiver.emit(writer, cx.now, exponent).is_ok();
     }
 
     fn write_crypto_frames(
@@ -367,7 +372,10 @@ impl<E: Environment> Connection<E> {
         draft: &mut Draft<E::Tx>,
     ) {
         while draft.has_room() {
-            let crypto = &mut self.body.space_mut(draft.space).crypto;
+            let Some(space) = self.body.space_mut(draft.space) else {
+                return;
+            };
+            let crypto = &mut space.crypto;
             let Some(frame) = crypto.poll(writer.remaining(), cx.flags) else {
                 return;
             };
@@ -663,10 +671,9 @@ impl<E: Environment> Connection<E> {
             return true;
         }
         if has_ack {
-            self.body
-                .space_mut(space)
-                .receiver
-                .on_ack_sent(number, eliciting);
+            if let Some(space) = self.body.space_mut(space) {
+                space.receiver.on_ack_sent(number, eliciting);
+            }
         }
         if eliciting {
             self.on_eliciting_sent(cx.now);
@@ -717,7 +724,10 @@ impl<'a, C> Parts<'a, C> {
     {
         match payload {
             Payload::Stream(frame) => self.add(at, body.streams.pieces(frame)),
-            Payload::Crypto(frame) => self.add(at, body.space(space).crypto.pieces(frame)),
+            Payload::Crypto(frame) => {
+                let space = body.space(space).into_iter();
+                self.add(at, space.flat_map(|space| space.crypto.pieces(frame)));
+            }
             Payload::Datagram(chunk) => {
                 let range = 0..chunk.len();
                 self.add(at, core::iter::once(Piece { chunk, range }));

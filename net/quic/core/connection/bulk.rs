@@ -31,7 +31,7 @@ const SPACE: PacketNumberSpace = PacketNumberSpace::ApplicationData;
 impl<E: Environment> Connection<E> {
     /// Whether the packets of this batch have nothing to carry but data of streams, from now on.
     pub(super) fn only_streams(&self, batch: &Batch) -> bool {
-        let space = self.body.space(SPACE);
+        let space = &self.body.application;
         batch.kind == Kind::Data { ack_only: false }
             && self.confirmed
             && !self.keys.unencrypted

@@ -181,8 +181,10 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), FrameError> {
         let space = packet.packet_type.space();
         let data = chunk(packet.payload_at, &frame.data, buffer)?;
-        let crypto = &mut self.body.space_mut(space).crypto;
-        let more = crypto.on_crypto(frame, data, cx.flags)?;
+        let Some(state) = self.body.space_mut(space) else {
+            return Ok(());
+        };
+        let more = state.crypto.on_crypto(frame, data, cx.flags)?;
         if more {
             cx.env.event(Event::Crypto { space });
         }
@@ -234,11 +236,7 @@ impl<E: Environment> Connection<E> {
     }
 
     fn on_ack_frequency(&mut self, frame: &AckFrequency) {
-        let space = PacketType::OneRtt.space();
-        self.body
-            .space_mut(space)
-            .receiver
-            .on_ack_frequency(frame);
+        self.body.application.receiver.on_ack_frequency(frame);
     }
 
     /// The parameters of the peer; before they are known, the defaults.

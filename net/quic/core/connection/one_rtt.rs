@@ -13,11 +13,9 @@ use super::receive::{Arrival, Processed, Progress};
 use super::{Connection, Context, Environment, ReceiveBuffer};
 use crate::frame::Frames;
 use crate::packet::{
-    OpenError, OpenedPacket, PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket,
+    OpenError, OpenedPacket, PacketNumber, PacketType, ProtectedPacket,
     ShortHeader, ShortPacket, UnprotectedHeader,
 };
-
-const SPACE: PacketNumberSpace = PacketNumberSpace::ApplicationData;
 
 impl<E: Environment> Connection<E> {
     /// Whether a datagram that begins with `first` is for [`Self::on_short_datagram`].
@@ -70,14 +68,14 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), OpenError> {
         let cid_len = self.local_cid.len();
         let packet = ProtectedPacket::short(bytes, cid_len, self.fixed_bit_rule())?;
-        let largest = self.body.space(SPACE).receiver.largest_received();
+        let largest = self.body.application.receiver.largest_received();
         let header = self.keys.unprotect(packet, largest)?;
         if header.key_phase() != self.keys.phase() {
             let header = header.into_parts();
             return self.on_other_phase(cx, arrival, path, header, largest, buffer);
         }
         let (opened, phase) = self.keys.open_same_phase(header)?;
-        if self.body.space(SPACE).receiver.is_duplicate(opened.number) {
+        if self.body.application.receiver.is_duplicate(opened.number) {
             self.on_duplicate();
             return Ok(());
         }
@@ -121,7 +119,7 @@ impl<E: Environment> Connection<E> {
         let header = UnprotectedHeader::from_parts(header, self.local_cid.len());
         let crypto = cx.env.crypto();
         let (opened, phase) = self.keys.open_other_phase(crypto, header, largest)?;
-        if self.body.space(SPACE).receiver.is_duplicate(opened.number) {
+        if self.body.application.receiver.is_duplicate(opened.number) {
             self.on_duplicate();
             return Ok(());
         }

@@ -325,10 +325,14 @@ impl<E: Environment> Connection<E> {
             };
         }
         let space = packet_type.space();
-        let largest = self.body.space(space).receiver.largest_received();
+        let Some(state) = self.body.space(space) else {
+            return Ok(Fate::Dropped);
+        };
+        let largest = state.receiver.largest_received();
         let (opened, phase) = self.open(cx, packet, largest)?;
         // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
-        if self.body.space(space).receiver.is_duplicate(opened.number) {
+        let state = self.body.space(space);
+        if state.is_some_and(|space| space.receiver.is_duplicate(opened.number)) {
             self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
             return Ok(Fate::Processed);
         }
@@ -523,7 +527,10 @@ impl<E: Environment> Connection<E> {
     ) {
         // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
         // successfully removed and all frames contained in the packet have been processed.
-        let receiver = &mut self.body.space_mut(packet.packet_type.space()).receiver;
+        let Some(space) = self.body.space_mut(packet.packet_type.space()) else {
+            return;
+        };
+        let receiver = &mut space.receiver;
         receiver.on_packet_received(
             packet.number,
             progress.eliciting,

@@ -57,17 +57,21 @@ pub enum UpdateError {
 impl<E: Environment> Connection<E> {
     /// The messages for TLS in `space` that can be read; nothing is consumed.
     pub fn crypto(&self, space: PacketNumberSpace) -> impl Iterator<Item = &E::Rx> {
-        self.body.space(space).crypto.peek()
+        let space = self.body.space(space).into_iter();
+        space.flat_map(|space| space.crypto.peek())
     }
 
     /// How many bytes there are for TLS in `space`.
     pub fn crypto_readable(&self, space: PacketNumberSpace) -> u64 {
-        self.body.space(space).crypto.readable()
+        let space = self.body.space(space);
+        space.map_or(0, |space| space.crypto.readable())
     }
 
     /// TLS has read `len` bytes.
     pub fn consume_crypto(&mut self, space: PacketNumberSpace, len: usize) {
-        self.body.space_mut(space).crypto.consume(len);
+        if let Some(space) = self.body.space_mut(space) {
+            space.crypto.consume(len);
+        }
     }
 
     /// TLS sends `message`.
@@ -77,7 +81,11 @@ impl<E: Environment> Connection<E> {
         message: E::Tx,
         flags: Flags,
     ) -> Result<(), AllocError> {
-        self.body.space_mut(space).crypto.write(message, flags)
+        match self.body.space_mut(space) {
+            Some(space) => space.crypto.write(message, flags),
+            // There are no keys any more that it could be sent with.
+            None => Ok(()),
+        }
     }
 
     /// TLS has a secret for packets of that type that are sent, or else received.
@@ -396,11 +404,15 @@ impl<E: Environment> Connection<E> {
             let mut content = packet.content;
             while body.contents.take(&mut content).is_some() {}
         }
-        let space_state = body.space_mut(space);
-        space_state.crypto = crate::crypto_stream::CryptoStream::new();
-        // What was not acknowledged never will be: no timer is to wait for it.
-        space_state.receiver = crate::ack::Receiver::new(space, Duration::ZERO);
-        space_state.probes = 0;
+        if let Some(state) = body.space_mut(space) {
+            state.crypto = crate::crypto_stream::CryptoStream::new();
+            // What was not acknowledged never will be: no timer is to wait for it.
+            state.receiver = crate::ack::Receiver::new(space, Duration::ZERO);
+            state.probes = 0;
+        }
+        if self.initial_discarded && self.handshake_discarded {
+            body.early = None;
+        }
         self.recovery
             .on_space_discarded(space, cx.now, &mut self.paths);
         if space == PacketNumberSpace::Initial {

@@ -511,7 +511,9 @@ impl<E: Environment> Connection<E> {
         if !self.can_send(packet_type) {
             return Want::Nothing;
         }
-        let space = self.body.space(packet_type.space());
+        let Some(space) = self.body.space(packet_type.space()) else {
+            return Want::Nothing;
+        };
         let data = match packet_type {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
@@ -555,9 +557,10 @@ impl<E: Environment> Connection<E> {
         if packet_type == PacketType::ZeroRtt {
             return Want::Nothing;
         }
-        match self.body.space(packet_type.space()).receiver.timing(cx.now) {
-            AckTiming::Now => Want::Ack,
-            AckTiming::None | AckTiming::At(_) => Want::Nothing,
+        let space = self.body.space(packet_type.space());
+        match space.map(|space| space.receiver.timing(cx.now)) {
+            Some(AckTiming::Now) => Want::Ack,
+            Some(AckTiming::None | AckTiming::At(_)) | None => Want::Nothing,
         }
     }
 
@@ -569,11 +572,7 @@ impl<E: Environment> Connection<E> {
 
     /// How many probes are to be sent, whatever congestion control says.
     fn probes(&self) -> u8 {
-        self.body
-            .spaces
-            .iter()
-            .map(|space| space.probes)
-            .fold(0, u8::saturating_add)
+        self.body.probes()
     }
 
     /// Begins a key update long before the limit of the cipher suite.

@@ -89,6 +89,11 @@ impl Arrivals {
         self.pool.reserve(1, flags)
     }
 
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.pool.trim();
+    }
+
     fn next_stamp(&mut self) -> Stamp {
         self.stamp = self.stamp.wrapping_add(1);
         Stamp(self.stamp)

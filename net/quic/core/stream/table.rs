@@ -294,6 +294,19 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         self.config.max_window = max_window;
     }
 
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.tx.trim();
+        self.rx.trim();
+        self.slab.trim();
+        self.arrivals.trim();
+        let local = self.local.iter_mut().map(|local| &mut local.index);
+        let remote = self.remote.iter_mut().map(|remote| &mut remote.index);
+        for index in local.chain(remote) {
+            index.trim();
+        }
+    }
+
     /// The memory that received data holds, in bytes, overhead included.
     #[inline]
     pub fn recv_held(&self) -> usize {
