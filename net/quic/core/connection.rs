@@ -271,7 +271,7 @@ impl<E: Environment> Connection<E> {
     ) -> Result<Self, AllocError> {
         // [rfc9000-7.3-1]
         config.parameters.initial_source_connection_id = Some(local_cid);
-        let mut keys = Keys::new();
+        let mut keys = Keys::new(cx.flags)?;
         keys.set_initial(cx.env.crypto(), role, config.version, &initial_dcid)
             .map_err(|_| AllocError)?;
         let mut random = [[0; 8]; 2];

@@ -77,7 +77,7 @@ use crate::role::Role;
 use crate::sent::{NeverSent, Scanned, Tally, SentFlags, SentPacket, SentPackets};
 use crate::time::{Duration, Instant};
 use acked::{AckedRun, LateArrivals};
-use kernel::alloc::{AllocError, Flags};
+use kernel::alloc::{AllocError, Flags, KBox};
 use path::PathRecovery;
 use search::LossSearch;
 use skip::SkippedNumbers;
@@ -243,7 +243,13 @@ impl<T: Copy + Default> Space<T> {
 /// Loss detection of a connection.
 #[derive(Debug)]
 pub struct Recovery<T> {
-    spaces: [Space<T>; 3],
+    /// Those of Initial and Handshake packets, from the first that is sent until they are
+    /// discarded.
+    early: [Option<KBox<Space<T>>>; 2],
+    application: Space<T>,
+    /// Of the early spaces that were discarded: when the newest packet was sent that was
+    /// acknowledged.
+    newest_acked_early: Option<Instant>,
     role: Role,
     active_path: u8,
     pto_count: u8,
@@ -259,7 +265,9 @@ impl<T: Copy + Default> Recovery<T> {
     /// A connection that has sent nothing.
     pub const fn new(role: Role) -> Self {
         Self {
-            spaces: [Space::new(), Space::new(), Space::new()],
+            early: [None, None],
+            application: Space::new(),
+            newest_acked_early: None,
             role,
             active_path: 0,
             pto_count: 0,
@@ -309,13 +317,14 @@ impl<T: Copy + Default> Recovery<T> {
     /// numbers are encoded.
     #[inline]
     pub fn largest_acked(&self, space: PacketNumberSpace) -> Option<PacketNumber> {
-        self.space(space).largest_acked
+        self.space(space)?.largest_acked
     }
 
     /// Whether ack-eliciting packets of the space are in flight.
     #[inline]
     pub fn has_ack_eliciting_in_flight(&self, space: PacketNumberSpace) -> bool {
-        self.space(space).ack_eliciting_in_flight > 0
+        self.space(space)
+            .is_some_and(|space| space.ack_eliciting_in_flight > 0)
     }
 
     /// The outstanding packets of a space, oldest first: what a probe may send again.
@@ -323,7 +332,8 @@ impl<T: Copy + Default> Recovery<T> {
         &self,
         space: PacketNumberSpace,
     ) -> impl Iterator<Item = (PacketNumber, &SentPacket<T>)> {
-        self.space(space).sent.outstanding()
+        let space = self.space(space).into_iter();
+        space.flat_map(|space| space.sent.outstanding())
     }
 
     /// Makes room for `packets` more packets, which may then be sent without fail.
@@ -333,16 +343,29 @@ impl<T: Copy + Default> Recovery<T> {
         packets: usize,
         flags: Flags,
     ) -> Result<(), AllocError> {
+        let space = match space {
+            PacketNumberSpace::ApplicationData => &mut self.application,
+            PacketNumberSpace::Initial | PacketNumberSpace::Handshake => {
+                let [initial, handshake] = &mut self.early;
+                let early = match space {
+                    PacketNumberSpace::Initial => initial,
+                    _ => handshake,
+                };
+                match early {
+                    Some(early) => early,
+                    None => early.insert(KBox::new(Space::new(), flags)?),
+                }
+            }
+        };
         // One more, in case a number is left out.
-        self.space_mut(space)
-            .sent
-            .reserve(packets.saturating_add(1), flags)
+        space.sent.reserve(packets.saturating_add(1), flags)
     }
 
     /// Whether there is room for another packet, and for a number that is left out before it.
     #[inline(always)]
     pub fn has_room(&self, space: PacketNumberSpace) -> bool {
-        self.space(space).sent.has_room_for_next()
+        self.space(space)
+            .is_some_and(|space| space.sent.has_room_for_next())
     }
 
     /// The number of the next packet of the space. `random` is asked now and then, to choose a
@@ -360,7 +383,10 @@ impl<T: Copy + Default> Recovery<T> {
         space: PacketNumberSpace,
         random: impl FnOnce() -> u64,
     ) -> Option<PacketNumber> {
-        let space = self.space_mut(space);
+        let Some(space) = self.space_mut(space) else {
+            // None was sent.
+            return Some(PacketNumber::ZERO);
+        };
         let next = space.sent.next()?;
         if !space.skipped.contains(next) {
             return Some(next);
@@ -372,9 +398,10 @@ impl<T: Copy + Default> Recovery<T> {
 
     /// Begins to leave out packet numbers in a space.
     pub fn skip_packet_numbers(&mut self, space: PacketNumberSpace, random: u64) {
-        let space = self.space_mut(space);
-        if let Some(next) = space.sent.next() {
-            space.skipped.draw(next, random);
+        if let Some(space) = self.space_mut(space) {
+            if let Some(next) = space.sent.next() {
+                space.skipped.draw(next, random);
+            }
         }
     }
 
@@ -388,10 +415,10 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
         flags: Flags,
     ) -> Result<(), AllocError> {
-        let space = self.space_mut(space);
-        if !space.sent.has_room(pn) {
-            return Err(AllocError);
-        }
+        let space = self
+            .space_mut(space)
+            .filter(|space| space.sent.has_room(pn))
+            .ok_or(AllocError)?;
         if packet.flags().has(SentFlags::ECT0) {
             // It counts packets, as the next one does: fewer than there are packet numbers.
             space.sent_ect0 = space.sent_ect0.wrapping_add(1);
@@ -476,13 +503,16 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut P,
         fates: &mut F,
     ) -> Result<Option<NewlyAcked>, NeverSent> {
-        let Space {
+        let Some(Space {
             sent,
             largest_acked,
             ack_eliciting_in_flight,
             newest_acked_sent,
             ..
-        } = self.space_mut(space);
+        }) = self.space_mut(space)
+        else {
+            return Err(NeverSent);
+        };
         let mut ranges = ranges.into_iter();
         let Some(first) = ranges.next() else {
             return Ok(None);
@@ -594,7 +624,9 @@ impl<T: Copy + Default> Recovery<T> {
         if !newly.raised {
             return;
         }
-        let space = self.space_mut(space);
+        let Some(space) = self.space_mut(space) else {
+            return;
+        };
         // The counts are those of all paths together, so they are judged by the marked packets of
         // all.
         let mut newly_acked_ect0 = 0_u64;
@@ -633,13 +665,16 @@ impl<T: Copy + Default> Recovery<T> {
     ) {
         let mut search =
             LossSearch::new(self.newest_acked_elsewhere(space), self.max_ack_delay, now);
-        let Space {
+        let Some(Space {
             sent,
             largest_acked,
             loss_time,
             ack_eliciting_in_flight,
             ..
-        } = self.space_mut(space);
+        }) = self.space_mut(space)
+        else {
+            return;
+        };
         *loss_time = None;
         let Some(largest_acked) = *largest_acked else {
             return;
@@ -694,8 +729,9 @@ impl<T: Copy + Default> Recovery<T> {
             return;
         };
         let cutoff = now - path.rtt.pto_base().times(2);
-        let space = self.space_mut(space);
-        space.sent.forget(cutoff);
+        if let Some(space) = self.space_mut(space) {
+            space.sent.forget(cutoff);
+        }
     }
 
     /// Sets the timer: SetLossDetectionTimer(), §A.8.
@@ -761,7 +797,7 @@ impl<T: Copy + Default> Recovery<T> {
     fn loss_time_and_space(&self) -> Option<(Instant, PacketNumberSpace)> {
         PacketNumberSpace::ALL
             .into_iter()
-            .filter_map(|space| Some((self.space(space).loss_time?, space)))
+            .filter_map(|space| Some((self.space(space)?.loss_time?, space)))
             .min_by_key(|(time, _)| *time)
     }
 
@@ -782,15 +818,16 @@ impl<T: Copy + Default> Recovery<T> {
             .filter(|space| {
                 *space != PacketNumberSpace::ApplicationData || self.handshake_confirmed
             })
-            .filter(|space| self.space(*space).ack_eliciting_in_flight > 0)
-            .map(|space| {
+            .filter_map(|space| Some((space, self.space(space)?)))
+            .filter(|(_, state)| state.ack_eliciting_in_flight > 0)
+            .map(|(space, state)| {
                 // RFC 9002 §6.2.1: max_ack_delay is 0 for Initial and Handshake.
                 let period = match space {
                     PacketNumberSpace::ApplicationData => base + self.max_ack_delay,
                     PacketNumberSpace::Initial | PacketNumberSpace::Handshake => base,
                 };
                 (
-                    self.space(space).time_of_last_ack_eliciting + self.backed_off(period),
+                    state.time_of_last_ack_eliciting + self.backed_off(period),
                     space,
                 )
             })
@@ -848,7 +885,14 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
     ) {
         self.discard(space, paths, |_, _| true);
-        self.space_mut(space).sent.trim();
+        let newest = self.space(space).and_then(|space| space.newest_acked_sent);
+        self.newest_acked_early = self.newest_acked_early.max(newest);
+        let [initial, handshake] = &mut self.early;
+        match space {
+            PacketNumberSpace::Initial => *initial = None,
+            PacketNumberSpace::Handshake => *handshake = None,
+            PacketNumberSpace::ApplicationData => self.application.sent.trim(),
+        }
         self.pto_count = 0;
         self.set_loss_detection_timer(now, paths);
     }
@@ -896,7 +940,9 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
         mut wanted: impl FnMut(PacketNumber, &SentPacket<T>) -> bool,
     ) {
-        let space = self.space_mut(space);
+        let Some(space) = self.space_mut(space) else {
+            return;
+        };
         let mut eliciting = 0_u64;
         space.sent.discard(|pn, packet| {
             if !wanted(pn, packet) {
@@ -916,9 +962,10 @@ impl<T: Copy + Default> Recovery<T> {
 
     /// Gives memory back. For a connection that has become idle.
     pub fn trim(&mut self) {
-        for space in &mut self.spaces {
+        for space in self.early.iter_mut().flatten() {
             space.sent.trim();
         }
+        self.application.sent.trim();
     }
 
     /// When the newest packet was sent that was acknowledged in another space.
@@ -926,27 +973,30 @@ impl<T: Copy + Default> Recovery<T> {
         PacketNumberSpace::ALL
             .into_iter()
             .filter(|other| *other != space)
-            .filter_map(|other| self.space(other).newest_acked_sent)
+            .filter_map(|other| self.space(other)?.newest_acked_sent)
             .max()
+            .max(self.newest_acked_early)
     }
 
+    /// A space; `None` if nothing was sent in it, or it is no more.
     #[inline]
-    fn space(&self, space: PacketNumberSpace) -> &Space<T> {
-        let [initial, handshake, application] = &self.spaces;
+    fn space(&self, space: PacketNumberSpace) -> Option<&Space<T>> {
+        let [initial, handshake] = &self.early;
         match space {
-            PacketNumberSpace::Initial => initial,
-            PacketNumberSpace::Handshake => handshake,
-            PacketNumberSpace::ApplicationData => application,
+            PacketNumberSpace::Initial => initial.as_deref(),
+            PacketNumberSpace::Handshake => handshake.as_deref(),
+            PacketNumberSpace::ApplicationData => Some(&self.application),
         }
     }
 
+    /// A space; `None` if nothing was sent in it, or it is no more.
     #[inline]
-    fn space_mut(&mut self, space: PacketNumberSpace) -> &mut Space<T> {
-        let [initial, handshake, application] = &mut self.spaces;
+    fn space_mut(&mut self, space: PacketNumberSpace) -> Option<&mut Space<T>> {
+        let [initial, handshake] = &mut self.early;
         match space {
-            PacketNumberSpace::Initial => initial,
-            PacketNumberSpace::Handshake => handshake,
-            PacketNumberSpace::ApplicationData => application,
+            PacketNumberSpace::Initial => initial.as_deref_mut(),
+            PacketNumberSpace::Handshake => handshake.as_deref_mut(),
+            PacketNumberSpace::ApplicationData => Some(&mut self.application),
         }
     }
 }

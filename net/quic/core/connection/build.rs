@@ -778,9 +778,9 @@ fn protect<E: Environment>(
     parts: &[Part<'_, E::Tx>],
 ) -> Option<usize> {
     let direction = match packet_type {
-        PacketType::Initial => keys.initial.tx.as_mut(),
-        PacketType::Handshake => keys.handshake.tx.as_mut(),
-        PacketType::ZeroRtt => keys.zero_rtt.as_mut(),
+        PacketType::Initial | PacketType::Handshake | PacketType::ZeroRtt => {
+            keys.early_tx(packet_type)
+        }
         PacketType::OneRtt if keys.unencrypted => {
             let payload = writer.written_mut(packet.payload_at());
             for part in parts {

@@ -27,6 +27,7 @@ use crate::packet::{
 use crate::role::Role;
 use crate::version::SupportedVersion;
 use core::mem::{replace, swap};
+use kernel::alloc::{AllocError, Flags, KBox};
 
 /// What protects the packets of one direction at one level.
 pub(super) struct Direction<P: CryptoProvider> {
@@ -60,15 +61,21 @@ enum Spare {
     Previous,
 }
 
-/// The keys of a connection.
-pub(super) struct Keys<P: CryptoProvider> {
-    pub(super) initial: Level<P>,
-    pub(super) handshake: Level<P>,
+/// The keys of the handshake.
+pub(super) struct EarlyKeys<P: CryptoProvider> {
+    initial: Level<P>,
+    handshake: Level<P>,
     /// A server that goes on in another version receives Initial packets of the version that the
     /// client began with, until the client has noticed.
     original: Option<Direction<P>>,
     /// A client sends with them, a server receives.
-    pub(super) zero_rtt: Option<Direction<P>>,
+    zero_rtt: Option<Direction<P>>,
+}
+
+/// The keys of a connection.
+pub(super) struct Keys<P: CryptoProvider> {
+    /// Those before 1-RTT, until the last of them is discarded.
+    early: Option<KBox<EarlyKeys<P>>>,
     rx: Option<Phased<P>>,
     tx: Option<Phased<P>>,
     suite: Option<CipherSuite>,
@@ -132,12 +139,15 @@ impl<P: CryptoProvider> Phased<P> {
 
 impl<P: CryptoProvider> Keys<P> {
     /// No keys.
-    pub(super) const fn new() -> Self {
-        Self {
+    pub(super) fn new(flags: Flags) -> Result<Self, AllocError> {
+        let early = EarlyKeys {
             initial: Level::NONE,
             handshake: Level::NONE,
             original: None,
             zero_rtt: None,
+        };
+        Ok(Self {
+            early: Some(KBox::new(early, flags)?),
             rx: None,
             tx: None,
             suite: None,
@@ -148,6 +158,51 @@ impl<P: CryptoProvider> Keys<P> {
             sent: 0,
             failed: 0,
             unencrypted: false,
+        })
+    }
+
+    fn early(&self) -> Option<&EarlyKeys<P>> {
+        self.early.as_deref()
+    }
+
+    fn early_mut(&mut self) -> Option<&mut EarlyKeys<P>> {
+        self.early.as_deref_mut()
+    }
+
+    /// What packets of that type are sent with, which are not 1-RTT packets.
+    pub(super) fn early_tx(&mut self, packet_type: PacketType) -> Option<&mut Direction<P>> {
+        let early = self.early_mut()?;
+        match packet_type {
+            PacketType::Initial => early.initial.tx.as_mut(),
+            PacketType::Handshake => early.handshake.tx.as_mut(),
+            PacketType::ZeroRtt => early.zero_rtt.as_mut(),
+            PacketType::OneRtt => None,
+        }
+    }
+
+    /// Whether there are keys for 0-RTT packets.
+    pub(super) fn has_zero_rtt(&self) -> bool {
+        self.early().is_some_and(|early| early.zero_rtt.is_some())
+    }
+
+    /// The keys for 0-RTT packets are not needed any more.
+    pub(super) fn discard_zero_rtt(&mut self) {
+        if let Some(early) = self.early_mut() {
+            early.zero_rtt = None;
+        }
+        self.settle_early();
+    }
+
+    /// Frees the early keys when there are none left.
+    fn settle_early(&mut self) {
+        let left = self.early().is_some_and(|early| {
+            let levels = [&early.initial, &early.handshake];
+            levels.iter().any(|level| level.rx.is_some() || level.tx.is_some())
+                || early.original.is_some()
+                || early.zero_rtt.is_some()
+        });
+        if !left {
+            self.early = None;
         }
     }
 
@@ -164,10 +219,11 @@ impl<P: CryptoProvider> Keys<P> {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
-        self.initial = Level {
+        let initial = Level {
             rx: Some(Direction::new(provider, &rx, KeyUse::Initial)?),
             tx: Some(Direction::new(provider, &tx, KeyUse::Initial)?),
         };
+        self.early_mut().ok_or(CryptoError)?.initial = initial;
         Ok(())
     }
 
@@ -181,11 +237,12 @@ impl<P: CryptoProvider> Keys<P> {
         version: SupportedVersion,
         dcid: &ConnectionId,
     ) -> Result<Level<P>, CryptoError> {
-        let before = replace(&mut self.initial, Level::NONE);
+        let early = self.early_mut().ok_or(CryptoError)?;
+        let before = replace(&mut early.initial, Level::NONE);
         match self.set_initial(provider, role, version, dcid) {
             Ok(()) => Ok(before),
             Err(error) => {
-                self.initial = before;
+                self.restore_version(before);
                 Err(error)
             }
         }
@@ -193,12 +250,16 @@ impl<P: CryptoProvider> Keys<P> {
 
     /// The version stays as it was.
     pub(super) fn restore_version(&mut self, before: Level<P>) {
-        self.initial = before;
+        if let Some(early) = self.early_mut() {
+            early.initial = before;
+        }
     }
 
     /// Keeps what is needed to receive Initial packets of the version before.
     pub(super) fn keep_original(&mut self, before: Level<P>) {
-        self.original = before.rx;
+        if let Some(early) = self.early_mut() {
+            early.original = before.rx;
+        }
     }
 
     /// Opens an Initial packet of the version that the client began with.
@@ -207,7 +268,10 @@ impl<P: CryptoProvider> Keys<P> {
         packet: ProtectedPacket<'a>,
         largest: Option<PacketNumber>,
     ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
-        let keys = self.original.as_mut().ok_or(Discard::CryptoFailed)?;
+        let keys = self
+            .early_mut()
+            .and_then(|early| early.original.as_mut())
+            .ok_or(Discard::CryptoFailed)?;
         let opened = packet
             .unprotect_header(&keys.header, largest)?
             .open(&mut keys.packet)?;
@@ -226,13 +290,15 @@ impl<P: CryptoProvider> Keys<P> {
             PacketType::Initial => {}
             PacketType::Handshake => {
                 let keys = Direction::new(provider, secret, KeyUse::Handshake)?;
+                let early = self.early_mut().ok_or(CryptoError)?;
                 match sending {
-                    true => self.handshake.tx = Some(keys),
-                    false => self.handshake.rx = Some(keys),
+                    true => early.handshake.tx = Some(keys),
+                    false => early.handshake.rx = Some(keys),
                 }
             }
             PacketType::ZeroRtt => {
-                self.zero_rtt = Some(Direction::new(provider, secret, KeyUse::ZeroRtt)?);
+                let keys = Direction::new(provider, secret, KeyUse::ZeroRtt)?;
+                self.early_mut().ok_or(CryptoError)?.zero_rtt = Some(keys);
             }
             PacketType::OneRtt => {
                 let keys = Phased::new(provider, secret)?;
@@ -248,42 +314,52 @@ impl<P: CryptoProvider> Keys<P> {
 
     /// Whether there are keys to send packets of that type.
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
-        match packet_type {
-            PacketType::Initial => self.initial.tx.is_some(),
-            PacketType::Handshake => self.handshake.tx.is_some(),
+        let early = match packet_type {
+            PacketType::OneRtt => return self.tx.is_some(),
+            _ => self.early(),
+        };
+        early.is_some_and(|early| match packet_type {
+            PacketType::Initial => early.initial.tx.is_some(),
+            PacketType::Handshake => early.handshake.tx.is_some(),
             // RFC 9000 §17.2.3: A client MUST NOT send 0-RTT packets once it starts processing
             // 1-RTT packets from the server. RFC 9001 §5.6: Once a client has installed 1-RTT keys,
             // it MUST NOT send any more 0-RTT packets.
-            PacketType::ZeroRtt => self.zero_rtt.is_some() && self.tx.is_none(),
-            PacketType::OneRtt => self.tx.is_some(),
-        }
+            PacketType::ZeroRtt | PacketType::OneRtt => {
+                early.zero_rtt.is_some() && self.tx.is_none()
+            }
+        })
     }
 
     /// Whether there are keys to open packets of that type.
     #[inline]
     pub(super) fn can_receive(&self, packet_type: PacketType) -> bool {
-        match packet_type {
-            PacketType::Initial => self.initial.rx.is_some(),
-            PacketType::Handshake => self.handshake.rx.is_some(),
-            PacketType::ZeroRtt => self.zero_rtt.is_some(),
-            PacketType::OneRtt => self.rx.is_some(),
-        }
+        let early = match packet_type {
+            PacketType::OneRtt => return self.rx.is_some(),
+            _ => self.early(),
+        };
+        early.is_some_and(|early| match packet_type {
+            PacketType::Initial => early.initial.rx.is_some(),
+            PacketType::Handshake => early.handshake.rx.is_some(),
+            PacketType::ZeroRtt | PacketType::OneRtt => early.zero_rtt.is_some(),
+        })
     }
 
     /// The keys of a space are not needed any more.
     pub(super) fn discard(&mut self, space: PacketNumberSpace) {
-        match space {
-            PacketNumberSpace::Initial => {
-                self.initial = Level::NONE;
-                self.original = None;
+        match (space, self.early_mut()) {
+            (PacketNumberSpace::Initial, Some(early)) => {
+                early.initial = Level::NONE;
+                early.original = None;
             }
-            PacketNumberSpace::Handshake => self.handshake = Level::NONE,
-            PacketNumberSpace::ApplicationData => {
-                self.zero_rtt = None;
+            (PacketNumberSpace::Handshake, Some(early)) => early.handshake = Level::NONE,
+            (PacketNumberSpace::Initial | PacketNumberSpace::Handshake, None) => {}
+            (PacketNumberSpace::ApplicationData, _) => {
+                self.discard_zero_rtt();
                 self.rx = None;
                 self.tx = None;
             }
         }
+        self.settle_early();
     }
 
     /// The key phase that packets are sent in.
@@ -318,11 +394,14 @@ impl<P: CryptoProvider> Keys<P> {
         packet: ProtectedPacket<'a>,
         largest: Option<PacketNumber>,
     ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        if packet.packet_type() == PacketType::OneRtt {
+            return self.open_one_rtt(provider, packet, largest);
+        }
+        let early = self.early_mut().ok_or(Discard::CryptoFailed)?;
         let keys = match packet.packet_type() {
-            PacketType::OneRtt => return self.open_one_rtt(provider, packet, largest),
-            PacketType::Initial => self.initial.rx.as_mut(),
-            PacketType::Handshake => self.handshake.rx.as_mut(),
-            PacketType::ZeroRtt => self.zero_rtt.as_mut(),
+            PacketType::Initial => early.initial.rx.as_mut(),
+            PacketType::Handshake => early.handshake.rx.as_mut(),
+            PacketType::ZeroRtt | PacketType::OneRtt => early.zero_rtt.as_mut(),
         };
         let keys = keys.ok_or(Discard::CryptoFailed)?;
         let opened = packet

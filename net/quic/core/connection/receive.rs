@@ -690,7 +690,7 @@ impl<E: Environment> Connection<E> {
             .set(Timer::KeyDiscard, cx.now + pto.times(3));
         // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
         // short time; the RECOMMENDED time period is three times the Probe Timeout.
-        if self.role == Role::Server && self.keys.zero_rtt.is_some() {
+        if self.role == Role::Server && self.keys.has_zero_rtt() {
             self.timers
                 .set(Timer::ZeroRttDiscard, cx.now + pto.times(3));
         }

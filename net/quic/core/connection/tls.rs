@@ -134,7 +134,7 @@ impl<E: Environment> Connection<E> {
         if packet_type == PacketType::OneRtt && sending && self.role == Role::Client {
             // RFC 9001 §4.9.3: a client SHOULD discard 0-RTT keys as soon as it installs 1-RTT
             // keys, as they have no use after that moment.
-            self.keys.zero_rtt = None;
+            self.keys.discard_zero_rtt();
         }
         Ok(())
     }
@@ -331,7 +331,7 @@ impl<E: Environment> Connection<E> {
     /// The server has rejected 0-RTT: what was sent is sent again in 1-RTT packets, under the
     /// limits that it has declared by now.
     pub fn zero_rtt_rejected(&mut self, cx: &mut Context<'_, E>) {
-        self.keys.zero_rtt = None;
+        self.keys.discard_zero_rtt();
         let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         self.recovery
             .on_zero_rtt_rejected(cx.now, &mut self.paths, &mut reporter);
@@ -461,7 +461,7 @@ impl<E: Environment> Connection<E> {
     }
 
     pub(super) fn on_zero_rtt_discard(&mut self) {
-        self.keys.zero_rtt = None;
+        self.keys.discard_zero_rtt();
         self.timers.stop(Timer::ZeroRttDiscard);
     }
 
