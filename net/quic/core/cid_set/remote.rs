@@ -79,12 +79,14 @@ impl RemoteCids {
     /// The set with the connection ID that the first packets are sent to, which has sequence number
     /// 0. At most `limit` are kept: our active_connection_id_limit.
     pub fn new(initial: ConnectionId, limit: usize, flags: Flags) -> Result<Self, AllocError> {
+        let limit = limit.min(MAX_CIDS);
         let mut this = Self {
-            cids: KVec::new(),
-            retiring: KVec::new(),
+            // As many as there may be, and no more.
+            cids: KVec::with_capacity(limit.max(1), flags)?,
+            retiring: KVec::with_capacity(limit.max(1), flags)?,
             seen: RangeSet::new(),
             retire_prior_to: 0,
-            limit: limit.min(MAX_CIDS),
+            limit,
         };
         this.reserve(flags)?;
         let _ = this.seen.insert(0..1);

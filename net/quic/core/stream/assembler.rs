@@ -67,6 +67,15 @@ pub(crate) enum Inserted {
 }
 
 impl Assembler {
+    /// Of whose data everything before `offset` was read, and nothing else received.
+    pub(crate) fn from(offset: Offset) -> Self {
+        Self {
+            read: offset,
+            end: offset,
+            ..Self::default()
+        }
+    }
+
     /// Where the application continues to read.
     #[inline]
     pub(crate) fn read(&self) -> Offset {

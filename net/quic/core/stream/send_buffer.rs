@@ -80,6 +80,17 @@ impl SendBuffer {
         }
     }
 
+    /// A buffer of whose data everything before `offset` was acknowledged, and nothing else written.
+    pub(crate) fn from(offset: Offset) -> Self {
+        Self {
+            front: offset,
+            acked_to: offset,
+            next: offset,
+            end: offset,
+            ..Self::new()
+        }
+    }
+
     /// How much has been written.
     #[inline]
     pub(crate) fn end(&self) -> Offset {
