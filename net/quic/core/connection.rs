@@ -76,6 +76,7 @@ use crate::varint::VarInt;
 use crate::version::{SupportedVersion, VersionInformation};
 use body::{Body, Delivery, Reporter, Space};
 use close::Closing;
+use config::Settings;
 use contents::{Content, Contents};
 use kernel::alloc::{AllocError, Flags, KBox, KVec};
 use keys::Keys;
@@ -143,7 +144,9 @@ pub struct Connection<E: Environment> {
     role: Role,
     state: State,
     version: SupportedVersion,
-    config: Config,
+    config: Settings,
+    /// Our transport parameters, until the handshake is confirmed.
+    local: Option<KBox<TransportParameters>>,
     rules: FrameRules,
     /// The parameters of the peer, or those remembered of it, or the defaults.
     peer: TransportParameters,
@@ -242,7 +245,7 @@ impl<E: Environment> Connection<E> {
         // packets based on the first received Initial packet.
         connection.peer_cid = Some(accepted.scid);
         connection.original_dcid = accepted.original_dcid;
-        let parameters = &mut connection.config.parameters;
+        let parameters = connection.local.as_deref_mut().ok_or(AllocError)?;
         // RFC 9000 §7.3: The values provided by a peer for these transport parameters MUST match
         // the values that an endpoint used in the Destination and Source Connection ID fields of
         // Initial packets that it sent.
@@ -279,8 +282,9 @@ impl<E: Environment> Connection<E> {
             cx.env.random(bytes);
         }
         let [seed, bits] = random.map(u64::from_le_bytes);
-        let payload = config.max_udp_payload(&addresses, &TransportParameters::default());
-        let recovery = config.path(cx, payload, seed)?;
+        let settings = Settings::from(&config);
+        let payload = settings.max_udp_payload(&addresses, &TransportParameters::default());
+        let recovery = settings.path(cx, payload, seed)?;
         let limit = config.parameters.active_connection_id_limit.get();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let delay = Duration::from_millis(u64::from(config.parameters.max_ack_delay));
@@ -347,7 +351,8 @@ impl<E: Environment> Connection<E> {
             // selection of at least one in every 16 network paths.
             spins: bits >> 60 != 0,
             spin: false,
-            config,
+            config: settings,
+            local: Some(KBox::new(config.parameters, cx.flags)?),
         };
         connection
             .recovery
@@ -359,10 +364,10 @@ impl<E: Environment> Connection<E> {
     fn fill_version_information(&mut self) {
         // RFC 9368 §3: the client lists the versions that are compatible with the one it begins
         // with, the server all it speaks.
-        self.config.parameters.version_information = Some(VersionInformation::new(
-            self.version.wire(),
-            self.config.versions,
-        ));
+        let information = VersionInformation::new(self.version.wire(), self.config.versions);
+        if let Some(parameters) = &mut self.local {
+            parameters.version_information = Some(information);
+        }
     }
 
     /// The version that the client began with.

@@ -361,7 +361,7 @@ impl<E: Environment> Connection<E> {
         if !space.receiver.has_unacked() {
             return;
         }
-        let exponent = self.config.parameters.ack_delay_exponent;
+        let exponent = self.config.ack_delay_exponent;
         draft.has_ack = space.receiver.emit(writer, cx.now, exponent).is_ok();
     }
 

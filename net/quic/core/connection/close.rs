@@ -185,7 +185,7 @@ impl<E: Environment> Connection<E> {
     // value). To avoid excessively small idle timeout periods, endpoints MUST increase the idle
     // timeout period to be at least three times the current Probe Timeout (PTO).
     fn idle_timeout(&self) -> Option<Duration> {
-        let local = self.config.parameters.max_idle_timeout.get();
+        let local = self.config.max_idle_timeout.get();
         let remote = self.peer.max_idle_timeout.get();
         let timeout = match (local, remote) {
             (0, 0) => return None,

@@ -252,7 +252,7 @@ impl<E: Environment> Connection<E> {
     // packets with the QUIC Bit set to a value of 0.
     #[inline]
     pub(super) fn fixed_bit_rule(&self) -> FixedBit {
-        match self.config.parameters.grease_quic_bit {
+        match self.config.grease_quic_bit {
             true => FixedBit::Ignored,
             false => FixedBit::Required,
         }

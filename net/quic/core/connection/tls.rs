@@ -140,9 +140,10 @@ impl<E: Environment> Connection<E> {
     }
 
     /// The parameters to declare to the peer: those of the configuration, with what the connection
-    /// knows. A server asks after it has those of the client, which settle the version.
-    pub fn local_parameters(&self) -> &TransportParameters {
-        &self.config.parameters
+    /// knows. A server asks after it has those of the client, which settle the version. `None` once
+    /// the handshake is confirmed: they are of no use then, and a part of the memory.
+    pub fn local_parameters(&self) -> Option<&TransportParameters> {
+        self.local.as_deref()
     }
 
     /// What a client remembers of an earlier connection, for 0-RTT.
@@ -213,8 +214,9 @@ impl<E: Environment> Connection<E> {
             let limit = self.config.max_udp_payload(&path.addresses, parameters);
             path.recovery.set_max_udp_payload(limit);
         }
-        self.keys.unencrypted =
-            parameters.disable_1rtt_encryption && self.config.parameters.disable_1rtt_encryption;
+        let local = self.local.as_deref();
+        self.keys.unencrypted = parameters.disable_1rtt_encryption
+            && local.is_some_and(|local| local.disable_1rtt_encryption);
         self.restart_idle_timer(cx.now);
         Ok(())
     }
@@ -222,7 +224,10 @@ impl<E: Environment> Connection<E> {
     fn check_server_version(&self, parameters: &TransportParameters) -> Result<(), TransportError> {
         ClientNegotiation {
             preference: self.config.versions,
-            sent: self.config.parameters.version_information.as_ref(),
+            sent: self
+                .local
+                .as_deref()
+                .and_then(|local| local.version_information.as_ref()),
             negotiated: self.version,
             after_negotiation_packet: self.config.after_version_negotiation,
         }
@@ -371,6 +376,7 @@ impl<E: Environment> Connection<E> {
             return;
         }
         self.confirmed = true;
+        self.local = None;
         self.recovery.set_handshake_confirmed();
         // RFC 9001 §4.9.2: An endpoint MUST discard its Handshake keys when the TLS handshake is
         // confirmed.

@@ -181,7 +181,7 @@ impl Endpoint {
     pub fn parameters(&self) -> Vec<u8> {
         let mut buffer = [0; TransportParameters::MAX_SIZE];
         let mut writer = Writer::new(&mut buffer);
-        let parameters = self.connection.local_parameters();
+        let parameters = self.connection.local_parameters().unwrap();
         parameters
             .emit(&mut writer, self.connection.role(), None)
             .unwrap();
