@@ -139,24 +139,32 @@ pub struct Accepted {
     pub validated: bool,
 }
 
+/// What only the handshake needs.
+struct Negotiation {
+    /// Our transport parameters.
+    parameters: TransportParameters,
+    /// The versions that we speak, the preferred first.
+    versions: &'static [SupportedVersion],
+    /// The Source Connection ID of the peer's first packet.
+    peer_cid: Option<ConnectionId>,
+    retry_source: Option<ConnectionId>,
+    /// What Initial packets of a client carry.
+    token: KVec<u8>,
+}
+
 /// A connection.
 pub struct Connection<E: Environment> {
     role: Role,
     state: State,
     version: SupportedVersion,
     config: Settings,
-    /// Our transport parameters, until the handshake is confirmed.
-    local: Option<KBox<TransportParameters>>,
+    /// What only the handshake needs, until it is confirmed.
+    negotiation: Option<KBox<Negotiation>>,
     rules: FrameRules,
     /// The parameters of the peer, or those remembered of it, or the defaults.
     peer: TransportParameters,
     original_dcid: ConnectionId,
     local_cid: ConnectionId,
-    /// The Source Connection ID of the peer's first packet.
-    peer_cid: Option<ConnectionId>,
-    retry_source: Option<ConnectionId>,
-    /// What Initial packets of a client carry.
-    token: KVec<u8>,
     keys: Keys<E::Crypto>,
     recovery: Recovery<Content>,
     paths: PathSet,
@@ -210,7 +218,8 @@ impl<E: Environment> Connection<E> {
         // Destination Connection ID value on all packets in this connection.
         let dcid = ConnectionId::new(&random).ok_or(AllocError)?;
         let mut connection = Self::new(cx, Role::Client, config, addresses, local_cid, dcid, dcid)?;
-        connection.token.extend_from_slice(token, cx.flags)?;
+        let negotiation = connection.negotiation.as_mut().ok_or(AllocError)?;
+        negotiation.token.extend_from_slice(token, cx.flags)?;
         connection.fill_version_information();
         if let Some(path) = connection.paths.active_mut() {
             // The client chose the address.
@@ -243,15 +252,21 @@ impl<E: Environment> Connection<E> {
         )?;
         // RFC 9000 §7.2: A server MUST set the Destination Connection ID it uses for sending
         // packets based on the first received Initial packet.
-        connection.peer_cid = Some(accepted.scid);
         connection.original_dcid = accepted.original_dcid;
-        let parameters = connection.local.as_deref_mut().ok_or(AllocError)?;
+        let negotiation = connection.negotiation.as_mut().ok_or(AllocError)?;
+        let Negotiation {
+            parameters,
+            peer_cid,
+            retry_source,
+            ..
+        } = &mut **negotiation;
+        *peer_cid = Some(accepted.scid);
         // RFC 9000 §7.3: The values provided by a peer for these transport parameters MUST match
         // the values that an endpoint used in the Destination and Source Connection ID fields of
         // Initial packets that it sent.
         parameters.original_destination_connection_id = Some(accepted.original_dcid);
         if accepted.dcid != accepted.original_dcid {
-            connection.retry_source = Some(accepted.dcid);
+            *retry_source = Some(accepted.dcid);
             parameters.retry_source_connection_id = Some(accepted.dcid);
         }
         parameters.stateless_reset_token = Some(cx.env.reset_token(&local_cid));
@@ -301,9 +316,6 @@ impl<E: Environment> Connection<E> {
             peer: TransportParameters::default(),
             original_dcid: initial_dcid,
             local_cid,
-            peer_cid: None,
-            retry_source: None,
-            token: KVec::new(),
             keys,
             recovery: Recovery::new(role),
             paths: PathSet::new(Path::new(addresses, recovery), cx.flags)?,
@@ -352,7 +364,16 @@ impl<E: Environment> Connection<E> {
             spins: bits >> 60 != 0,
             spin: false,
             config: settings,
-            local: Some(KBox::new(config.parameters, cx.flags)?),
+            negotiation: Some(KBox::new(
+                Negotiation {
+                    parameters: config.parameters,
+                    versions: config.versions,
+                    peer_cid: None,
+                    retry_source: None,
+                    token: KVec::new(),
+                },
+                cx.flags,
+            )?),
         };
         connection
             .recovery
@@ -364,9 +385,11 @@ impl<E: Environment> Connection<E> {
     fn fill_version_information(&mut self) {
         // RFC 9368 §3: the client lists the versions that are compatible with the one it begins
         // with, the server all it speaks.
-        let information = VersionInformation::new(self.version.wire(), self.config.versions);
-        if let Some(parameters) = &mut self.local {
-            parameters.version_information = Some(information);
+        if let Some(negotiation) = &mut self.negotiation {
+            negotiation.parameters.version_information = Some(VersionInformation::new(
+                self.version.wire(),
+                negotiation.versions,
+            ));
         }
     }
 
@@ -375,9 +398,26 @@ impl<E: Environment> Connection<E> {
         self.config.version
     }
 
+    /// The Source Connection ID of the peer's first packet, as long as that matters.
+    fn peer_cid(&self) -> Option<ConnectionId> {
+        self.negotiation.as_ref()?.peer_cid
+    }
+
+    /// The Source Connection ID of the Retry packet, as long as that matters.
+    fn retry_source(&self) -> Option<ConnectionId> {
+        self.negotiation.as_ref()?.retry_source
+    }
+
+    /// The versions that we speak, as long as that matters.
+    fn versions(&self) -> &'static [SupportedVersion] {
+        self.negotiation
+            .as_ref()
+            .map_or(&[], |negotiation| negotiation.versions)
+    }
+
     /// The connection ID from which the keys of Initial packets follow.
     fn initial_keys_dcid(&self) -> ConnectionId {
-        self.retry_source.unwrap_or(self.original_dcid)
+        self.retry_source().unwrap_or(self.original_dcid)
     }
 
     fn random_u64(&self, cx: &mut Context<'_, E>) -> u64 {

@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn size() {
-        assert_eq!(core::mem::size_of::<Stream>(), 280);
+        assert_eq!(core::mem::size_of::<Stream>(), 24);
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! [`LocalCids`]: the connection IDs that we issued.
 
 use super::{CidError, CidInfo, MAX_CIDS, SEQUENCES};
-use crate::array::{count, partition_point, reserve_one};
+use crate::array::{count, partition_point, reserve};
 use crate::cid::{ConnectionId, StatelessResetToken};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{Frame, FrameType, NewConnectionId};
@@ -108,7 +108,9 @@ impl LocalCids {
     ) -> Result<u32, AllocError> {
         let sequence = self.next;
         let next = sequence.checked_add(1).ok_or(AllocError)?;
-        reserve_one(&mut self.cids, flags)?;
+        // As many as the peer keeps, and no more.
+        let more = self.peer_limit.saturating_sub(self.cids.len());
+        reserve(&mut self.cids, more.max(1), flags)?;
         let entry = LocalCid {
             sequence,
             cid,

@@ -177,7 +177,10 @@ impl<E: Environment> Connection<E> {
             PacketType::OneRtt => return self.begin_short(cx, writer, dcid),
             PacketType::Initial => LongPacketType::Initial {
                 // [rfc9000-8.1.2-1] [rfc9000-8.1.3-1] [rfc9000-17.2.2-1]: a server has none.
-                token: self.token.as_slice(),
+                token: self
+                    .negotiation
+                    .as_ref()
+                    .map_or(&[], |negotiation| negotiation.token.as_slice()),
             },
             PacketType::ZeroRtt => LongPacketType::ZeroRtt,
             PacketType::Handshake => LongPacketType::Handshake,

@@ -219,7 +219,8 @@ impl<E: Environment> Connection<E> {
         let timeout = self.idle_timeout();
         let at = timeout.map_or(Instant::FAR_FUTURE, |timeout| now + timeout);
         self.timers.set(Timer::Idle, at);
-        if let Some(every) = self.config.keep_alive {
+        let every = self.config.keep_alive;
+        if every < Duration::MAX {
             // Early enough that the answer comes before the end.
             let every = timeout.map_or(every, |timeout| every.min(timeout.mul_div(1, 2)));
             self.timers.set(Timer::KeepAlive, now + every);

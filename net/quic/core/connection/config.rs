@@ -97,7 +97,6 @@ impl Config {
 /// once they were declared.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Settings {
-    pub(super) versions: &'static [SupportedVersion],
     pub(super) version: SupportedVersion,
     pub(super) recv_limit: usize,
     pub(super) datagram_send_limit: usize,
@@ -111,8 +110,10 @@ pub(super) struct Settings {
     pub(super) grease: bool,
     pub(super) nagle: bool,
     pub(super) after_version_negotiation: bool,
-    pub(super) keep_alive: Option<Duration>,
-    pub(super) key_update_packets: Option<u64>,
+    /// [`Duration::MAX`] for none.
+    pub(super) keep_alive: Duration,
+    /// [`u64::MAX`] for none.
+    pub(super) key_update_packets: u64,
     /// Our parameters of the same names.
     pub(super) max_idle_timeout: VarInt,
     pub(super) ack_delay_exponent: u8,
@@ -122,7 +123,6 @@ pub(super) struct Settings {
 impl From<&Config> for Settings {
     fn from(config: &Config) -> Self {
         Self {
-            versions: config.versions,
             version: config.version,
             recv_limit: config.recv_limit,
             datagram_send_limit: config.datagram_send_limit,
@@ -136,8 +136,8 @@ impl From<&Config> for Settings {
             grease: config.grease,
             nagle: config.nagle,
             after_version_negotiation: config.after_version_negotiation,
-            keep_alive: config.keep_alive,
-            key_update_packets: config.key_update_packets,
+            keep_alive: config.keep_alive.unwrap_or(Duration::MAX),
+            key_update_packets: config.key_update_packets.unwrap_or(u64::MAX),
             max_idle_timeout: config.parameters.max_idle_timeout,
             ack_delay_exponent: config.parameters.ack_delay_exponent,
             grease_quic_bit: config.parameters.grease_quic_bit,

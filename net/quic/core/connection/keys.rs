@@ -520,18 +520,17 @@ impl<P: CryptoProvider> Keys<P> {
         }
     }
 
-    /// Whether keys should be updated before more is sent: after `packets` in this phase, if that
-    /// is given, and long before the limit of the cipher suite.
+    /// Whether keys should be updated before more is sent: after `packets` in this phase, and long before the limit of the cipher suite.
     // RFC 9001 §5.3: An endpoint MUST initiate a key update (Section 6) prior to exceeding any
     // limit set for the AEAD that is in use. RFC 9001 §6.6: Endpoints MUST initiate a key update
     // before sending more protected packets than the confidentiality limit for the selected AEAD
     // permits.
-    pub(super) fn wants_update(&self, packets: Option<u64>) -> bool {
+    pub(super) fn wants_update(&self, packets: u64) -> bool {
         let limit = self
             .suite
             .map_or(u64::MAX, CipherSuite::confidentiality_limit);
         // With a quarter to go an update that has to wait for an acknowledgment still comes.
-        let soft = limit.saturating_sub(limit / 4).min(packets.unwrap_or(u64::MAX));
+        let soft = limit.saturating_sub(limit / 4).min(packets);
         !self.unencrypted && self.sent >= soft
     }
 

@@ -389,7 +389,7 @@ impl<E: Environment> Connection<E> {
     // Connection ID […] if subsequent Initial packets include a different Source Connection ID,
     // they MUST be discarded.
     fn is_from_peer(&self, packet: &ProtectedPacket<'_>) -> bool {
-        self.peer_cid
+        self.peer_cid()
             .is_none_or(|cid| cid.as_slice() == packet.scid())
     }
 
@@ -423,14 +423,18 @@ impl<E: Environment> Connection<E> {
         known: Option<u8>,
         packet: &OpenedPacket<'_>,
     ) -> Result<(), OpenError> {
-        if self.peer_cid.is_none() {
+        if let Some(negotiation) = self
+            .negotiation
+            .as_mut()
+            .filter(|negotiation| negotiation.peer_cid.is_none())
+        {
             // RFC 9000 §7.2: Upon first receiving an Initial or Retry packet from the server, the
             // client uses the Source Connection ID supplied by the server as the Destination
             // Connection ID for subsequent packets.
             // RFC 9000 §7.2: A client MUST change the Destination Connection ID it uses for sending
             // packets in response to only the first received Initial or Retry packet.
             let cid = ConnectionId::new(packet.scid()).ok_or(Discard::ConnectionIdTooLong)?;
-            self.peer_cid = Some(cid);
+            negotiation.peer_cid = Some(cid);
             self.body.remote_cids.set_initial(cid);
         }
         if packet.packet_type() == PacketType::Handshake {
@@ -613,8 +617,8 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §17.2.5.2: A client MUST accept and process at most one Retry packet for each
         // connection attempt. After the client has received and processed an Initial or Retry
         // packet from the server, it MUST discard any subsequent Retry packets that it receives.
-        let first = self.role == Role::Client && self.peer_cid.is_none();
-        if !first || self.retry_source.is_some() {
+        let first = self.role == Role::Client && self.peer_cid().is_none();
+        if !first || self.retry_source().is_some() || self.negotiation.is_none() {
             return Ok(Fate::Dropped);
         }
         let retry = packet
@@ -639,11 +643,13 @@ impl<E: Environment> Connection<E> {
             .map_err(|_| Discard::CryptoFailed)?;
         // RFC 9000 §8.1.3: a token obtained in a Retry packet MUST be used immediately during the
         // connection attempt.
-        self.token = token;
         // RFC 9000 §17.2.5.1: The client MUST use the value from the Source Connection ID field of
         // the Retry packet in the Destination Connection ID field of subsequent packets that it
         // sends. RFC 9000 §17.2.5.2: The client MUST NOT change the Source Connection ID.
-        self.retry_source = Some(retry.scid);
+        if let Some(negotiation) = &mut self.negotiation {
+            negotiation.token = token;
+            negotiation.retry_source = Some(retry.scid);
+        }
         self.body.remote_cids.set_initial(retry.scid);
         self.restart_after_retry(cx);
         cx.env.event(Event::Retried);
@@ -658,14 +664,14 @@ impl<E: Environment> Connection<E> {
         // RFC 9000 §6.2: A client MUST discard any Version Negotiation packet if it has received
         // and successfully processed any other packet.
         let first = self.role == Role::Client
-            && self.peer_cid.is_none()
-            && self.retry_source.is_none()
+            && self.peer_cid().is_none()
+            && self.retry_source().is_none()
             && !self.heard;
         if !first || !packet.answers(&self.local_cid, &self.original_dcid) {
             return;
         }
         let answer = answer_negotiation_packet(
-            self.config.versions,
+            self.versions(),
             self.config.version.wire(),
             packet.versions.clone(),
         );

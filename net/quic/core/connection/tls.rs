@@ -143,7 +143,8 @@ impl<E: Environment> Connection<E> {
     /// knows. A server asks after it has those of the client, which settle the version. `None` once
     /// the handshake is confirmed: they are of no use then, and a part of the memory.
     pub fn local_parameters(&self) -> Option<&TransportParameters> {
-        self.local.as_deref()
+        let negotiation = self.negotiation.as_ref()?;
+        Some(&negotiation.parameters)
     }
 
     /// What a client remembers of an earlier connection, for 0-RTT.
@@ -174,7 +175,7 @@ impl<E: Environment> Connection<E> {
         cx: &mut Context<'_, E>,
         parameters: &TransportParameters,
     ) -> Result<(), TransportError> {
-        let Some(peer_cid) = self.peer_cid else {
+        let Some(peer_cid) = self.peer_cid() else {
             return Err(TransportError::transport_parameter(
                 "parameters before any packet",
             ));
@@ -184,7 +185,7 @@ impl<E: Environment> Connection<E> {
             &HandshakeConnectionIds {
                 original_destination: self.original_dcid,
                 peer_initial_source: peer_cid,
-                retry_source: self.retry_source,
+                retry_source: self.retry_source(),
             },
         )?;
         match self.role {
@@ -214,7 +215,7 @@ impl<E: Environment> Connection<E> {
             let limit = self.config.max_udp_payload(&path.addresses, parameters);
             path.recovery.set_max_udp_payload(limit);
         }
-        let local = self.local.as_deref();
+        let local = self.local_parameters();
         self.keys.unencrypted = parameters.disable_1rtt_encryption
             && local.is_some_and(|local| local.disable_1rtt_encryption);
         self.restart_idle_timer(cx.now);
@@ -223,10 +224,9 @@ impl<E: Environment> Connection<E> {
 
     fn check_server_version(&self, parameters: &TransportParameters) -> Result<(), TransportError> {
         ClientNegotiation {
-            preference: self.config.versions,
+            preference: self.versions(),
             sent: self
-                .local
-                .as_deref()
+                .local_parameters()
                 .and_then(|local| local.version_information.as_ref()),
             negotiated: self.version,
             after_negotiation_packet: self.config.after_version_negotiation,
@@ -244,7 +244,7 @@ impl<E: Environment> Connection<E> {
         if let Some(information) = &information {
             check_client(information, self.version)?;
         }
-        let version = select_compatible(self.config.versions, self.version, information.as_ref());
+        let version = select_compatible(self.versions(), self.version, information.as_ref());
         if version != self.version {
             let dcid = self.initial_keys_dcid();
             let before = self
@@ -291,7 +291,7 @@ impl<E: Environment> Connection<E> {
                 let may_change = packet.packet_type() == PacketType::Initial
                     && self.version == self.original_version()
                     && !self.keys.can_receive(PacketType::Handshake)
-                    && self.config.versions.contains(&version);
+                    && self.versions().contains(&version);
                 if !may_change {
                     return Err(unsupported.into());
                 }
@@ -376,7 +376,7 @@ impl<E: Environment> Connection<E> {
             return;
         }
         self.confirmed = true;
-        self.local = None;
+        self.negotiation = None;
         self.recovery.set_handshake_confirmed();
         // RFC 9001 §4.9.2: An endpoint MUST discard its Handshake keys when the TLS handshake is
         // confirmed.
@@ -422,7 +422,9 @@ impl<E: Environment> Connection<E> {
         self.recovery
             .on_space_discarded(space, cx.now, &mut self.paths);
         if space == PacketNumberSpace::Initial {
-            self.token = KVec::new();
+            if let Some(negotiation) = &mut self.negotiation {
+                negotiation.token = KVec::new();
+            }
         }
     }
 

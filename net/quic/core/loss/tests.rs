@@ -150,7 +150,7 @@ impl Connection {
 
 #[test]
 fn the_objects_are_small() {
-    assert_eq!(size_of::<Recovery<[u64; 3]>>(), 632);
+    assert_eq!(size_of::<Recovery<[u64; 3]>>(), 264);
     assert_eq!(size_of::<PathRecovery>(), 576);
 }
 
