@@ -8,7 +8,7 @@ DESTDIR ?=
 PREFIX ?= /usr
 
 .DEFAULT_GOAL := all
-.PHONY: help all module userspace setup check check-host check-vm check-debug \
+.PHONY: help all module userspace setup check check-host check-vm check-debug bench-core \
 	demo vm install uninstall clean
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make              the module and the userspace'
 	@echo 'make demo         a QUIC socket on the stock kernel in a VM, from nothing'
 	@echo 'make check        all tests, from nothing (root): check-host, check-vm, check-debug'
+	@echo 'make bench-core   what the protocol costs, in instructions and bytes, against its limits'
 	@echo 'make vm           a shell in the VM, with the module loaded'
 	@echo 'make install      the module and its header, on a machine with a Rust-enabled kernel'
 	@echo 'make uninstall    removes what make install has put there'
@@ -44,6 +45,10 @@ check:
 check-host check-vm check-debug:
 	@tools/check $(@:check-%=%)
 
+bench-core:
+	@tools/setup
+	@tools/bench-core
+
 demo:
 	@tools/setup
 	@tools/demo
@@ -62,4 +67,4 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/include/linux/quic.h
 
 clean:
-	rm -rf build/module-* build/test-modules-* build/clippy-* build/userspace build/log build/vm build/check
+	rm -rf build/bench-core build/module-* build/test-modules-* build/clippy-* build/userspace build/log build/vm build/check

@@ -114,6 +114,7 @@ impl Receiver {
     }
 
     /// A packet was authenticated, is no duplicate, and all its frames were processed.
+    #[inline(always)]
     pub fn on_packet_received(
         &mut self,
         pn: PacketNumber,
@@ -142,8 +143,15 @@ impl Receiver {
         if self.unacked == 0 {
             self.unacked_since = now;
         }
-        self.unacked = self.unacked.saturating_add(1);
-        let out_of_order = self.is_out_of_order(pn);
+        // It counts packets, of which there are at most 2^62.
+        self.unacked = self.unacked.wrapping_add(1);
+        let out_of_order = match self.largest_eliciting {
+            // Most are the next one.
+            Some(largest) if pn.get().wrapping_sub(largest.get()) == 1 => {
+                self.reordering > DEFAULT_REORDERING && self.is_out_of_order(pn)
+            }
+            _ => self.is_out_of_order(pn),
+        };
         self.largest_eliciting = self.largest_eliciting.max(Some(pn));
         // RFC 9000 §13.2.1: packets marked with the ECN Congestion Experienced (CE) codepoint in
         // the IP header SHOULD be acknowledged immediately; draft-ietf-quic-ack-frequency §6.3:
@@ -153,6 +161,7 @@ impl Receiver {
 
     /// Whether `pn`, ack-eliciting and just inserted, is so far out of order that the sender should
     /// know at once.
+    #[cold]
     fn is_out_of_order(&self, pn: PacketNumber) -> bool {
         let Some(largest_eliciting) = self.largest_eliciting else {
             return false;
@@ -238,6 +247,7 @@ impl Receiver {
     ///
     /// RFC 9000 §13.2.1: SHOULD send an ACK frame with other frames when there are new
     /// ack-eliciting packets to acknowledge.
+    #[inline]
     pub const fn has_unacked(&self) -> bool {
         self.unacked > 0
     }
@@ -330,6 +340,7 @@ impl Receiver {
     /// The largest packet number received, from which later ones are decoded.
     // RFC 9000 §13.2.3: they MUST retain the largest packet number that has been successfully
     // processed.
+    #[inline]
     pub const fn largest_received(&self) -> Option<PacketNumber> {
         self.largest
     }

@@ -209,7 +209,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Keeps the last `len` of the remaining bytes free until [`Self::release`].
-    #[inline]
+    #[inline(always)]
     pub fn hold_back(&mut self, len: usize) -> Result<(), Full> {
         // INVARIANT: `end` stays at or behind `at`, and falls.
         self.end = self
@@ -228,7 +228,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Runs `body`, and takes back what it wrote if it fails.
-    #[inline]
+    #[inline(always)]
     pub fn whole(&mut self, body: impl FnOnce(&mut Self) -> Result<(), Full>) -> Result<(), Full> {
         let start = self.at;
         let result = body(self);
@@ -239,14 +239,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Copies `bytes`.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Full> {
         copy(self.skip(bytes.len())?, bytes);
         Ok(())
     }
 
     /// Copies the `N` bytes of `array`.
-    #[inline]
+    #[inline(always)]
     pub fn array<const N: usize>(&mut self, array: [u8; N]) -> Result<(), Full> {
         let room = self
             .buffer
@@ -267,7 +267,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Leaves the next `len` bytes as they are and returns them, for the caller to fill.
-    #[inline]
+    #[inline(always)]
     pub fn skip(&mut self, len: usize) -> Result<&mut [u8], Full> {
         let room = self.buffer.get_mut(self.at..self.end).ok_or(Full)?;
         let (room, _) = room.split_at_mut_checked(len).ok_or(Full)?;
@@ -277,7 +277,7 @@ impl<'a> Writer<'a> {
     }
 
     /// An 8-bit number.
-    #[inline]
+    #[inline(always)]
     pub fn u8(&mut self, value: u8) -> Result<(), Full> {
         self.array([value])
     }

@@ -64,7 +64,7 @@ impl ConnectionId {
     }
 
     /// Writes the bytes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_bytes(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
         let start = writer.position();
         // Every packet has one, so if there is room, copy without looking at the length, and take

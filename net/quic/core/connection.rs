@@ -31,6 +31,7 @@
 
 mod body;
 mod build;
+mod bulk;
 mod close;
 mod config;
 mod contents;
@@ -39,6 +40,7 @@ mod event;
 mod frames;
 mod keys;
 mod migration;
+mod one_rtt;
 mod path;
 mod receive;
 mod timers;
@@ -74,8 +76,9 @@ use crate::varint::VarInt;
 use crate::version::{SupportedVersion, VersionInformation};
 use body::{Body, Delivery, Reporter, Space};
 use close::Closing;
+use config::Settings;
 use contents::{Content, Contents};
-use kernel::alloc::{AllocError, Flags, KVec};
+use kernel::alloc::{AllocError, Flags, KBox, KVec};
 use keys::Keys;
 use path::{Path, PathSet};
 use timers::{Timer, Timers};
@@ -136,22 +139,32 @@ pub struct Accepted {
     pub validated: bool,
 }
 
-/// A connection.
-pub struct Connection<E: Environment> {
-    role: Role,
-    state: State,
-    version: SupportedVersion,
-    config: Config,
-    rules: FrameRules,
-    /// The parameters of the peer, or those remembered of it, or the defaults.
-    peer: TransportParameters,
-    original_dcid: ConnectionId,
-    local_cid: ConnectionId,
+/// What only the handshake needs.
+struct Negotiation {
+    /// Our transport parameters.
+    parameters: TransportParameters,
+    /// The versions that we speak, the preferred first.
+    versions: &'static [SupportedVersion],
     /// The Source Connection ID of the peer's first packet.
     peer_cid: Option<ConnectionId>,
     retry_source: Option<ConnectionId>,
     /// What Initial packets of a client carry.
     token: KVec<u8>,
+}
+
+/// A connection.
+pub struct Connection<E: Environment> {
+    role: Role,
+    state: State,
+    version: SupportedVersion,
+    config: Settings,
+    /// What only the handshake needs, until it is confirmed.
+    negotiation: Option<KBox<Negotiation>>,
+    rules: FrameRules,
+    /// The parameters of the peer, or those remembered of it, or the defaults.
+    peer: TransportParameters,
+    original_dcid: ConnectionId,
+    local_cid: ConnectionId,
     keys: Keys<E::Crypto>,
     recovery: Recovery<Content>,
     paths: PathSet,
@@ -179,6 +192,8 @@ pub struct Connection<E: Environment> {
     /// A packet of the peer was processed.
     heard: bool,
     eliciting_since_heard: bool,
+    /// When the idle timer was last set anew.
+    idle_since: Instant,
     ping_due: bool,
     /// Whether the spin bit is used, and its value.
     spins: bool,
@@ -205,7 +220,8 @@ impl<E: Environment> Connection<E> {
         // Destination Connection ID value on all packets in this connection.
         let dcid = ConnectionId::new(&random).ok_or(AllocError)?;
         let mut connection = Self::new(cx, Role::Client, config, addresses, local_cid, dcid, dcid)?;
-        connection.token.extend_from_slice(token, cx.flags)?;
+        let negotiation = connection.negotiation.as_mut().ok_or(AllocError)?;
+        negotiation.token.extend_from_slice(token, cx.flags)?;
         connection.fill_version_information();
         if let Some(path) = connection.paths.active_mut() {
             // The client chose the address.
@@ -239,15 +255,21 @@ impl<E: Environment> Connection<E> {
         )?;
         // RFC 9000 §7.2: A server MUST set the Destination Connection ID it uses for sending
         // packets based on the first received Initial packet.
-        connection.peer_cid = Some(accepted.scid);
         connection.original_dcid = accepted.original_dcid;
-        let parameters = &mut connection.config.parameters;
+        let negotiation = connection.negotiation.as_mut().ok_or(AllocError)?;
+        let Negotiation {
+            parameters,
+            peer_cid,
+            retry_source,
+            ..
+        } = &mut **negotiation;
+        *peer_cid = Some(accepted.scid);
         // RFC 9000 §7.3: The values provided by a peer for these transport parameters MUST match
         // the values that an endpoint used in the Destination and Source Connection ID fields of
         // Initial packets that it sent.
         parameters.original_destination_connection_id = Some(accepted.original_dcid);
         if accepted.dcid != accepted.original_dcid {
-            connection.retry_source = Some(accepted.dcid);
+            *retry_source = Some(accepted.dcid);
             parameters.retry_source_connection_id = Some(accepted.dcid);
         }
         parameters.stateless_reset_token = Some(cx.env.reset_token(&local_cid));
@@ -275,7 +297,7 @@ impl<E: Environment> Connection<E> {
     ) -> Result<Self, AllocError> {
         // [rfc9000-7.3-1]
         config.parameters.initial_source_connection_id = Some(local_cid);
-        let mut keys = Keys::new();
+        let mut keys = Keys::new(cx.flags)?;
         keys.set_initial(cx.env.crypto(), role, config.version, &initial_dcid)
             .map_err(|_| AllocError)?;
         let mut random = [[0; 8]; 2];
@@ -283,8 +305,9 @@ impl<E: Environment> Connection<E> {
             cx.env.random(bytes);
         }
         let [seed, bits] = random.map(u64::from_le_bytes);
-        let payload = config.max_udp_payload(&addresses, &TransportParameters::default());
-        let recovery = config.path(cx, payload, seed)?;
+        let settings = Settings::from(&config);
+        let payload = settings.max_udp_payload(&addresses, &TransportParameters::default());
+        let recovery = settings.path(cx, payload, seed)?;
         let limit = config.parameters.active_connection_id_limit.get();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let delay = Duration::from_millis(u64::from(config.parameters.max_ack_delay));
@@ -301,18 +324,18 @@ impl<E: Environment> Connection<E> {
             peer: TransportParameters::default(),
             original_dcid: initial_dcid,
             local_cid,
-            peer_cid: None,
-            retry_source: None,
-            token: KVec::new(),
             keys,
             recovery: Recovery::new(role),
             paths: PathSet::new(Path::new(addresses, recovery), cx.flags)?,
             body: Body {
-                spaces: [
-                    space(PacketNumberSpace::Initial),
-                    space(PacketNumberSpace::Handshake),
-                    space(PacketNumberSpace::ApplicationData),
-                ],
+                early: Some(KBox::new(
+                    [
+                        space(PacketNumberSpace::Initial),
+                        space(PacketNumberSpace::Handshake),
+                    ],
+                    cx.flags,
+                )?),
+                application: space(PacketNumberSpace::ApplicationData),
                 streams: Streams::new(role, config.streams()),
                 datagrams_out: DatagramSender::new(),
                 datagrams_in: DatagramReceiver::new(),
@@ -343,12 +366,23 @@ impl<E: Environment> Connection<E> {
             out_of_numbers: false,
             heard: false,
             eliciting_since_heard: false,
+            idle_since: Instant::from_nanos(0),
             ping_due: false,
             // RFC 9000 §17.4: endpoints MUST disable their use of the spin bit for a random
             // selection of at least one in every 16 network paths.
             spins: config.spin_bit && bits >> 60 != 0,
             spin: false,
-            config,
+            config: settings,
+            negotiation: Some(KBox::new(
+                Negotiation {
+                    parameters: config.parameters,
+                    versions: config.versions,
+                    peer_cid: None,
+                    retry_source: None,
+                    token: KVec::new(),
+                },
+                cx.flags,
+            )?),
         };
         connection
             .recovery
@@ -360,10 +394,12 @@ impl<E: Environment> Connection<E> {
     fn fill_version_information(&mut self) {
         // RFC 9368 §3: the client lists the versions that are compatible with the one it begins
         // with, the server all it speaks.
-        self.config.parameters.version_information = Some(VersionInformation::new(
-            self.version.wire(),
-            self.config.versions,
-        ));
+        if let Some(negotiation) = &mut self.negotiation {
+            negotiation.parameters.version_information = Some(VersionInformation::new(
+                self.version.wire(),
+                negotiation.versions,
+            ));
+        }
     }
 
     /// The version that the client began with.
@@ -371,9 +407,26 @@ impl<E: Environment> Connection<E> {
         self.config.version
     }
 
+    /// The Source Connection ID of the peer's first packet, as long as that matters.
+    fn peer_cid(&self) -> Option<ConnectionId> {
+        self.negotiation.as_ref()?.peer_cid
+    }
+
+    /// The Source Connection ID of the Retry packet, as long as that matters.
+    fn retry_source(&self) -> Option<ConnectionId> {
+        self.negotiation.as_ref()?.retry_source
+    }
+
+    /// The versions that we speak, as long as that matters.
+    fn versions(&self) -> &'static [SupportedVersion] {
+        self.negotiation
+            .as_ref()
+            .map_or(&[], |negotiation| negotiation.versions)
+    }
+
     /// The connection ID from which the keys of Initial packets follow.
     fn initial_keys_dcid(&self) -> ConnectionId {
-        self.retry_source.unwrap_or(self.original_dcid)
+        self.retry_source().unwrap_or(self.original_dcid)
     }
 
     fn random_u64(&self, cx: &mut Context<'_, E>) -> u64 {
@@ -405,24 +458,16 @@ impl<E: Environment> Connection<E> {
         if self.amplification_limited {
             return Instant::FAR_FUTURE;
         }
-        [
-            PacketType::Initial,
-            PacketType::Handshake,
-            PacketType::OneRtt,
-        ]
-        .into_iter()
-        .filter(|packet_type| self.can_send(*packet_type))
-        .map(|packet_type| {
-            self.body
-                .space(packet_type.space())
-                .receiver
-                .timing(Instant::from_nanos(0))
-        })
-        .map(|timing| match timing {
-            AckTiming::At(at) => at,
-            AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
-        })
-        .fold(Instant::FAR_FUTURE, Instant::min)
+        [PacketType::Initial, PacketType::Handshake, PacketType::OneRtt]
+            .into_iter()
+            .filter(|packet_type| self.can_send(*packet_type))
+            .filter_map(|packet_type| self.body.space(packet_type.space()))
+            .map(|space| space.receiver.timing(Instant::from_nanos(0)))
+            .map(|timing| match timing {
+                AckTiming::At(at) => at,
+                AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
+            })
+            .fold(Instant::FAR_FUTURE, Instant::min)
     }
 
     /// Time has passed. Whatever is due at `cx.now` is done; an early call does no harm.
@@ -448,17 +493,16 @@ impl<E: Environment> Connection<E> {
         if self.timers.expire(Timer::PathValidation, cx.now) {
             self.on_path_timeout(cx);
         }
+        if self.timers.expire(Timer::Trim, cx.now) {
+            self.trim_if_idle(cx.now);
+        }
         // What the pacer lets leave is found out by begin_batch().
         self.timers.expire(Timer::Pacing, cx.now);
         self.on_loss_detection_timeout(cx);
     }
 
     fn on_loss_detection_timeout(&mut self, cx: &mut Context<'_, E>) {
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         let timeout =
             self.recovery
                 .on_loss_detection_timeout(cx.now, &mut self.paths, &mut reporter);
@@ -492,8 +536,9 @@ impl<E: Environment> Connection<E> {
                 true => datagrams,
                 false => 1,
             };
-            let state = self.body.space_mut(other);
-            state.probes = state.probes.max(probes);
+            if let Some(state) = self.body.space_mut(other) {
+                state.probes = state.probes.max(probes);
+            }
             if !self.has_new_data(other) {
                 self.send_oldest_again(cx, other, probes);
             }
@@ -505,7 +550,8 @@ impl<E: Environment> Connection<E> {
             && (self.body.streams.has_stream(self.tail())
                 || self.body.streams.has_control()
                 || !self.body.datagrams_out.is_empty());
-        application || self.body.space(space).crypto.has_data()
+        let crypto = |space: &Space<E>| space.crypto.has_data();
+        application || self.body.space(space).is_some_and(crypto)
     }
 
     /// Queues what the oldest packets in flight contained once more.

@@ -81,6 +81,19 @@ pub struct Part<'a, C> {
     pub len: usize,
 }
 
+impl<'a, C> Part<'a, C> {
+    /// The bytes `range` of `chunk`, which belong at `at`.
+    #[inline]
+    pub fn new(at: usize, chunk: &'a C, range: core::ops::Range<usize>) -> Self {
+        Self {
+            at,
+            chunk,
+            start: range.start,
+            len: range.len(),
+        }
+    }
+}
+
 impl<C> Clone for Part<'_, C> {
     fn clone(&self) -> Self {
         *self

@@ -19,7 +19,7 @@ use crate::stream::room::Room;
 use crate::stream::send_buffer::{pieces, Cursor, SendBuffer};
 use crate::stream::{FrameError, Piece};
 use crate::varint::VarInt;
-use kernel::alloc::{AllocError, Flags};
+use kernel::alloc::{AllocError, Flags, KBox};
 
 /// How far received data may be ahead of what TLS has read, in bytes.
 // RFC 9000 §7.5: Implementations MUST support buffering at least 4096 bytes of data received in
@@ -33,13 +33,24 @@ const CRYPTO_BUFFER: u64 = 64 * 1024;
 const CRYPTO_MEMORY: usize = 4 * 64 * 1024;
 
 /// The CRYPTO stream of an encryption level. `Tx` is what TLS sends, `Rx` what is received for it.
+///
+/// Most of the time, TLS has nothing to say: then only two offsets are left of it.
 pub struct CryptoStream<Tx, Rx> {
+    // INVARIANT: Without `active`, everything before `sent` was acknowledged, everything before
+    // `received` was read, and nothing else was written or received.
+    sent: Offset,
+    received: Offset,
+    active: Option<KBox<Active<Tx, Rx>>>,
+    /// Nothing new may come any more.
+    sealed: bool,
+}
+
+/// What there is of a stream while something is written, in flight, or not read.
+struct Active<Tx, Rx> {
     send: SendBuffer,
     recv: Assembler,
     tx: Pool<Tx>,
     rx: Pool<Rx>,
-    /// Nothing new may come any more.
-    sealed: bool,
 }
 
 /// What a CRYPTO frame carries that is being sent.
@@ -78,12 +89,11 @@ impl CryptoFrame {
 
 impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
     /// A stream on which nothing was sent or received.
-    pub fn new() -> Self {
+    pub const fn new() -> Self {
         Self {
-            send: SendBuffer::new(),
-            recv: Assembler::default(),
-            tx: Pool::new(),
-            rx: Pool::new(),
+            sent: Offset::ZERO,
+            received: Offset::ZERO,
+            active: None,
             sealed: false,
         }
     }
@@ -94,30 +104,50 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
     // error of type PROTOCOL_VIOLATION.
     pub fn seal(&mut self) -> Result<(), TransportError> {
         self.sealed = true;
-        match self.readable() == 0 && self.rx.held() == 0 {
-            true => Ok(()),
-            false => Err(beyond_level()),
+        match self.active.as_ref().is_some_and(|active| active.rx.held() > 0) {
+            true => Err(beyond_level()),
+            false => Ok(()),
+        }
+    }
+
+    fn activate(&mut self, flags: Flags) -> Result<&mut Active<Tx, Rx>, AllocError> {
+        let (sent, received) = (self.sent, self.received);
+        match &mut self.active {
+            Some(active) => Ok(active),
+            none => Ok(none.insert(KBox::new(Active::new(sent, received), flags)?)),
+        }
+    }
+
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        if let Some(active) = self.active.as_ref().filter(|active| active.is_idle()) {
+            (self.sent, self.received) = (active.send.end(), active.recv.end());
+            self.active = None;
         }
     }
 
     /// Appends what TLS sends.
     pub fn write(&mut self, data: Tx, flags: Flags) -> Result<(), AllocError> {
-        self.send.append(&mut self.tx, data, flags)
+        let active = self.activate(flags)?;
+        active.send.append(&mut active.tx, data, flags)
     }
 
     /// Whether there is anything to send.
+    #[inline]
     pub fn has_data(&self) -> bool {
-        self.send.first_lost().is_some() || self.send.next() < self.send.end()
+        self.active.as_ref().is_some_and(|active| active.has_data())
     }
 
     /// How many bytes were written, and have not been acknowledged.
     pub fn unacked(&self) -> u64 {
-        self.send.unacked()
+        self.active.as_ref().map_or(0, |active| active.send.unacked())
     }
 
     /// The memory that data holds, in bytes, overhead included: received, and to send.
     pub fn held(&self) -> (usize, usize) {
-        (self.rx.held(), self.tx.held())
+        self.active
+            .as_ref()
+            .map_or((0, 0), |active| (active.rx.held(), active.tx.held()))
     }
 
     /// The next CRYPTO frame for the `space` bytes that are left in a packet. It counts as sent.
@@ -125,6 +155,105 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
     /// The caller copies [`Self::pieces`] into the packet and stores [`CryptoFrame::record`] with
     /// it.
     pub fn poll(&mut self, space: usize, flags: Flags) -> Option<CryptoFrame> {
+        self.active.as_mut()?.poll(space, flags)
+    }
+
+    /// The data of `frame`, which [`Self::poll`] has just returned.
+    pub fn pieces<'a>(&'a self, frame: &CryptoFrame) -> impl Iterator<Item = Piece<'a, Tx>> {
+        let (at, len) = (frame.at, frame.len);
+        let active = self.active.iter();
+        active.flat_map(move |active| pieces(&active.tx, at, len))
+    }
+
+    /// The packet with a CRYPTO frame was acknowledged.
+    pub fn on_acked(&mut self, offset: Offset, len: u16, flags: Flags) {
+        if let Some(active) = &mut self.active {
+            let active = &mut **active;
+            let range = offset..offset + usize::from(len);
+            active.send.on_acked(&mut active.tx, range, flags);
+        }
+    }
+
+    /// The packet with a CRYPTO frame was lost.
+    pub fn on_lost(&mut self, offset: Offset, len: u16, flags: Flags) {
+        if let Some(active) = &mut self.active {
+            let range = offset..offset + usize::from(len);
+            active.send.on_lost(range, flags);
+        }
+    }
+
+    /// Everything is to be sent again: the packets were discarded, for a Retry or a change of
+    /// version.
+    pub fn rewind(&mut self) {
+        if let Some(active) = &mut self.active {
+            let active = &mut **active;
+            active.send.rewind(&active.tx);
+        }
+    }
+
+    /// CRYPTO, of which `data` is the data. Returns whether there is more to read than before.
+    pub fn on_crypto(
+        &mut self,
+        frame: &Crypto<'_>,
+        data: Rx,
+        flags: Flags,
+    ) -> Result<bool, FrameError> {
+        let offset = Offset::from(frame.offset);
+        let end = offset + data.len();
+        let active = self.active.as_ref();
+        // RFC 9001 §4.1.3: If the packet is from a previously installed encryption level, it MUST
+        // NOT contain data that extends past the end of previously received data in that flow.
+        // Implementations MUST treat any violations of this requirement as a connection error of
+        // type PROTOCOL_VIOLATION.
+        if self.sealed && end > active.map_or(self.received, |active| active.recv.end()) {
+            return Err(beyond_level().into());
+        }
+        if active.is_none() && end <= self.received {
+            return Ok(false);
+        }
+        self.activate(flags)?.on_crypto(offset, data, flags)
+    }
+
+    /// How many bytes can be read.
+    pub fn readable(&self) -> u64 {
+        self.active.as_ref().map_or(0, |active| active.readable())
+    }
+
+    /// The chunks that can be read. Nothing is consumed.
+    pub fn peek(&self) -> impl Iterator<Item = &Rx> {
+        let active = self.active.iter();
+        active.flat_map(|active| active.rx.iter(active.recv.ready()))
+    }
+
+    /// TLS has read the next `len` bytes.
+    pub fn consume(&mut self, len: usize) {
+        if let Some(active) = &mut self.active {
+            let active = &mut **active;
+            active.recv.consume(&mut active.rx, bytes(len));
+        }
+    }
+}
+
+impl<Tx: Chunk, Rx: Chunk> Active<Tx, Rx> {
+    fn new(sent: Offset, received: Offset) -> Self {
+        Self {
+            send: SendBuffer::from(sent),
+            recv: Assembler::from(received),
+            tx: Pool::new(),
+            rx: Pool::new(),
+        }
+    }
+
+    /// Whether everything was acknowledged, and read.
+    fn is_idle(&self) -> bool {
+        self.send.unacked() == 0 && self.tx.len() == 0 && self.rx.len() == 0
+    }
+
+    fn has_data(&self) -> bool {
+        self.send.first_lost().is_some() || self.send.next() < self.send.end()
+    }
+
+    fn poll(&mut self, space: usize, flags: Flags) -> Option<CryptoFrame> {
         let lost = self.send.first_lost();
         let range = lost.clone().unwrap_or(self.send.next()..self.send.end());
         let offset = range.start;
@@ -140,71 +269,21 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
         Some(CryptoFrame { offset, len, at })
     }
 
-    /// The data of `frame`, which [`Self::poll`] has just returned.
-    pub fn pieces<'a>(&'a self, frame: &CryptoFrame) -> impl Iterator<Item = Piece<'a, Tx>> {
-        pieces(&self.tx, frame.at, frame.len)
-    }
-
-    /// The packet with a CRYPTO frame was acknowledged.
-    pub fn on_acked(&mut self, offset: Offset, len: u16, flags: Flags) {
-        self.send
-            .on_acked(&mut self.tx, offset..offset + usize::from(len), flags);
-    }
-
-    /// The packet with a CRYPTO frame was lost.
-    pub fn on_lost(&mut self, offset: Offset, len: u16, flags: Flags) {
-        self.send.on_lost(offset..offset + usize::from(len), flags);
-    }
-
-    /// Everything is to be sent again: the packets were discarded, for a Retry or a change of
-    /// version.
-    pub fn rewind(&mut self) {
-        self.send.rewind(&self.tx);
-    }
-
-    /// CRYPTO, of which `data` is the data. Returns whether there is more to read than before.
-    pub fn on_crypto(
-        &mut self,
-        frame: &Crypto<'_>,
-        data: Rx,
-        flags: Flags,
-    ) -> Result<bool, FrameError> {
-        let offset = Offset::from(frame.offset);
+    fn on_crypto(&mut self, offset: Offset, data: Rx, flags: Flags) -> Result<bool, FrameError> {
         let end = offset + data.len();
-        // RFC 9001 §4.1.3: If the packet is from a previously installed encryption level, it MUST
-        // NOT contain data that extends past the end of previously received data in that flow.
-        // Implementations MUST treat any violations of this requirement as a connection error of
-        // type PROTOCOL_VIOLATION.
-        if self.sealed && end > self.recv.end() {
-            return Err(beyond_level().into());
-        }
         // RFC 9000 §7.5: If an endpoint does not expand its buffer, it MUST close the connection
         // with a CRYPTO_BUFFER_EXCEEDED error code.
         if end - self.recv.read() > CRYPTO_BUFFER {
             return Err(exceeded().into());
         }
-        let room = Room::new(
-            CRYPTO_MEMORY,
-            self.rx.held(),
-            self.recv.read() == self.recv.end(),
-        );
+        let idle = self.readable() == 0;
+        let room = Room::new(CRYPTO_MEMORY, self.rx.held(), idle);
         let inserted = self.recv.insert(&mut self.rx, offset, data, room, flags)?;
         Ok(inserted == Inserted::InOrder)
     }
 
-    /// How many bytes can be read.
-    pub fn readable(&self) -> u64 {
+    fn readable(&self) -> u64 {
         self.recv.end() - self.recv.read()
-    }
-
-    /// The chunks that can be read. Nothing is consumed.
-    pub fn peek(&self) -> impl Iterator<Item = &Rx> {
-        self.rx.iter(self.recv.ready())
-    }
-
-    /// TLS has read the next `len` bytes.
-    pub fn consume(&mut self, len: usize) {
-        self.recv.consume(&mut self.rx, bytes(len));
     }
 }
 
@@ -383,7 +462,7 @@ mod tests {
 
     #[test]
     fn size() {
-        assert_eq!(core::mem::size_of::<Stream>(), 288);
+        assert_eq!(core::mem::size_of::<Stream>(), 32);
     }
 
     proptest! {

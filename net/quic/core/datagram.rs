@@ -13,7 +13,7 @@ use crate::offset::{bytes, length};
 use crate::pool::{List, Pool};
 use crate::stream::Stamp;
 use crate::varint::VarInt;
-use kernel::alloc::Flags;
+use kernel::alloc::{AllocError, Flags, KBox};
 
 /// The most datagrams in a queue. Whoever is that far behind is not helped by more, and what comes
 /// next is newer.
@@ -34,16 +34,14 @@ pub enum DatagramError {
 
 /// Datagrams on their way to the peer.
 pub struct DatagramSender<C> {
-    pool: Pool<C>,
-    queue: List,
+    queue: Queue<C>,
     /// What the peer accepts: max_datagram_frame_size.
     peer_limit: VarInt,
 }
 
 /// Datagrams on their way to the application.
 pub struct DatagramReceiver<C> {
-    pool: Pool<Received<C>>,
-    queue: List,
+    queue: Queue<Received<C>>,
     dropped: u64,
 }
 
@@ -66,11 +64,15 @@ fn header(len: usize) -> DatagramHeader {
 }
 
 impl<C: Chunk> DatagramSender<C> {
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.queue.trim();
+    }
+
     /// A queue to a peer that does not accept datagrams, as far as is known.
     pub const fn new() -> Self {
         Self {
-            pool: Pool::new(),
-            queue: List::EMPTY,
+            queue: Queue::new(),
             peer_limit: VarInt::ZERO,
         }
     }
@@ -107,20 +109,20 @@ impl<C: Chunk> DatagramSender<C> {
         if data.len() == 0 || data.len() > self.max_len(space) {
             return Err(DatagramError::Size);
         }
-        if is_full(&self.pool, data.truesize(), limit) {
+        if self.queue.is_full(data.truesize(), limit) {
             return Err(DatagramError::Full);
         }
-        self.pool
-            .reserve(1, flags)
+        self.queue
+            .reserve(flags)
             .map_err(|_| DatagramError::NoMemory)?;
-        self.pool
-            .push_back(&mut self.queue, data)
+        self.queue
+            .push(data)
             .map_err(|_| DatagramError::NoMemory)
     }
 
     /// The memory that the datagrams hold, in bytes, overhead included.
     pub fn held(&self) -> usize {
-        self.pool.held()
+        self.queue.held()
     }
 
     /// Whether there is no datagram to send.
@@ -136,13 +138,13 @@ impl<C: Chunk> DatagramSender<C> {
     // RFC 9221 §5: DATAGRAM frames cannot be fragmented.
     pub fn poll(&mut self, space: usize, empty: bool) -> Option<(DatagramHeader, C)> {
         loop {
-            let len = self.pool.front(&self.queue)?.len();
+            let len = self.queue.front()?.len();
             let header = header(len);
             let fits = header.size().saturating_add(len) <= space;
             if !fits && !empty {
                 return None;
             }
-            let data = self.pool.pop_front(&mut self.queue)?;
+            let data = self.queue.pop()?;
             if fits {
                 return Some((header, data));
             }
@@ -151,11 +153,15 @@ impl<C: Chunk> DatagramSender<C> {
 }
 
 impl<C: Chunk> DatagramReceiver<C> {
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.queue.trim();
+    }
+
     /// An empty queue. Which frames are permitted, the parser of frames knows.
     pub const fn new() -> Self {
         Self {
-            pool: Pool::new(),
-            queue: List::EMPTY,
+            queue: Queue::new(),
             dropped: 0,
         }
     }
@@ -176,7 +182,7 @@ impl<C: Chunk> DatagramReceiver<C> {
             return false;
         }
         // RFC 9221 §5.3: they MAY be dropped by the receiver if the receiver cannot process them.
-        if is_full(&self.pool, data.truesize(), limit) || self.pool.reserve(1, flags).is_err() {
+        if self.queue.is_full(data.truesize(), limit) || self.queue.reserve(flags).is_err() {
             self.dropped = self.dropped.saturating_add(1);
             return false;
         }
@@ -184,12 +190,12 @@ impl<C: Chunk> DatagramReceiver<C> {
             data,
             stamp: stamp(),
         };
-        self.pool.push_back(&mut self.queue, received).is_ok()
+        self.queue.push(received).is_ok()
     }
 
     /// The memory that the datagrams hold, in bytes, overhead included.
     pub fn held(&self) -> usize {
-        self.pool.held()
+        self.queue.held()
     }
 
     /// How many datagrams were dropped.
@@ -199,33 +205,92 @@ impl<C: Chunk> DatagramReceiver<C> {
 
     /// The first datagram, or what is left of it, and when it became readable.
     pub fn peek(&self) -> Option<(&C, Stamp)> {
-        self.pool
-            .front(&self.queue)
+        self.queue
+            .front()
             .map(|first| (&first.data, first.stamp))
     }
 
     /// The application has read the next `len` bytes of the first datagram: returns whether that
     /// was all of it.
     pub fn consume(&mut self, len: usize) -> bool {
-        let Some(first) = self.pool.get_mut(self.queue.head()) else {
+        let Some(first) = self.queue.front_mut() else {
             return true;
         };
         if len < first.data.len() {
             first.data.advance(len);
             return false;
         }
-        self.pool.pop_front(&mut self.queue);
+        self.queue.pop();
         true
     }
 }
 
-/// Whether a value of `truesize` bytes exceeds what a queue may hold.
-fn is_full<T: Weight>(pool: &Pool<T>, truesize: usize, limit: usize) -> bool {
-    let held = pool
-        .held()
-        .saturating_add(truesize)
-        .saturating_add(Pool::<T>::OVERHEAD);
-    pool.len() >= MAX_DATAGRAMS || (held > limit && pool.len() > 0)
+/// A queue that takes no memory until it is used: most connections have no datagrams.
+struct Queue<T>(Option<KBox<(Pool<T>, List)>>);
+
+impl<T: Weight> Queue<T> {
+    const fn new() -> Self {
+        Self(None)
+    }
+
+    fn trim(&mut self) {
+        if self.is_empty() {
+            self.0 = None;
+        }
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|queue| queue.1.is_empty())
+    }
+
+    fn held(&self) -> usize {
+        self.0.as_ref().map_or(0, |queue| queue.0.held())
+    }
+
+    fn len(&self) -> u32 {
+        self.0.as_ref().map_or(0, |queue| queue.0.len())
+    }
+
+    /// Whether a value of `truesize` bytes exceeds what the queue may hold.
+    fn is_full(&self, truesize: usize, limit: usize) -> bool {
+        let held = self
+            .held()
+            .saturating_add(truesize)
+            .saturating_add(Pool::<T>::OVERHEAD);
+        self.len() >= MAX_DATAGRAMS || (held > limit && self.len() > 0)
+    }
+
+    /// Makes sure that the next [`Self::push`] does not fail.
+    fn reserve(&mut self, flags: Flags) -> Result<(), AllocError> {
+        let queue = match &mut self.0 {
+            Some(queue) => queue,
+            none => none.insert(KBox::new((Pool::new(), List::EMPTY), flags)?),
+        };
+        queue.0.reserve(1, flags)
+    }
+
+    fn push(&mut self, value: T) -> Result<(), T> {
+        match self.0.as_deref_mut() {
+            Some((pool, list)) => pool.push_back(list, value),
+            None => Err(value),
+        }
+    }
+
+    fn front(&self) -> Option<&T> {
+        let (pool, list) = self.0.as_deref()?;
+        pool.front(list)
+    }
+
+    fn front_mut(&mut self) -> Option<&mut T> {
+        let (pool, list) = self.0.as_deref_mut()?;
+        pool.get_mut(list.head())
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let (pool, list) = self.0.as_deref_mut()?;
+        pool.pop_front(list)
+    }
 }
 
 impl<C: Chunk> Default for DatagramSender<C> {

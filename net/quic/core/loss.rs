@@ -74,10 +74,10 @@ use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{Ack, AckRange, EcnCounts, FrameType};
 use crate::packet::{PacketNumber, PacketNumberSpace};
 use crate::role::Role;
-use crate::sent::{NeverSent, Scanned, SentFlags, SentPacket, SentPackets};
+use crate::sent::{NeverSent, Scanned, Tally, SentFlags, SentPacket, SentPackets};
 use crate::time::{Duration, Instant};
 use acked::{AckedRun, LateArrivals};
-use kernel::alloc::{AllocError, Flags};
+use kernel::alloc::{AllocError, Flags, KBox};
 use path::PathRecovery;
 use search::LossSearch;
 use skip::SkippedNumbers;
@@ -117,6 +117,26 @@ impl Paths for PathRecovery {
 pub trait Fates<T> {
     /// The packet arrived; [`SentPacket::is_lost`] if it had been declared lost before.
     fn on_acked(&mut self, space: PacketNumberSpace, pn: PacketNumber, packet: &SentPacket<T>);
+
+    /// What the contents of the packets that arrived last may go on with: of what, and from where.
+    ///
+    /// The packets of bulk data each continue the one before. They are not reported one by one, but
+    /// once with [`Self::set_continued`], unless they carried an ACK frame.
+    fn continued(&self) -> (u64, u64) {
+        (0, 0)
+    }
+
+    /// Whether `content` goes on at `end` with what `id` stands for: `end` moves then, and nothing
+    /// else needs to be known of its packet.
+    fn continues(id: u64, end: &mut u64, content: &T) -> bool {
+        let _ = (id, end, content);
+        false
+    }
+
+    /// The packets that arrived go on to `end`.
+    fn set_continued(&mut self, end: u64) {
+        let _ = end;
+    }
 
     /// The packet was declared lost. What it contained may have to be sent again (RFC 9000 §13.3).
     fn on_lost(&mut self, space: PacketNumberSpace, pn: PacketNumber, packet: &SentPacket<T>);
@@ -223,7 +243,13 @@ impl<T: Copy + Default> Space<T> {
 /// Loss detection of a connection.
 #[derive(Debug)]
 pub struct Recovery<T> {
-    spaces: [Space<T>; 3],
+    /// Those of Initial and Handshake packets, from the first that is sent until they are
+    /// discarded.
+    early: [Option<KBox<Space<T>>>; 2],
+    application: Space<T>,
+    /// Of the early spaces that were discarded: when the newest packet was sent that was
+    /// acknowledged.
+    newest_acked_early: Option<Instant>,
     role: Role,
     active_path: u8,
     pto_count: u8,
@@ -239,7 +265,9 @@ impl<T: Copy + Default> Recovery<T> {
     /// A connection that has sent nothing.
     pub const fn new(role: Role) -> Self {
         Self {
-            spaces: [Space::new(), Space::new(), Space::new()],
+            early: [None, None],
+            application: Space::new(),
+            newest_acked_early: None,
             role,
             active_path: 0,
             pto_count: 0,
@@ -287,13 +315,16 @@ impl<T: Copy + Default> Recovery<T> {
 
     /// The largest packet number of the space that the peer has acknowledged; it decides how packet
     /// numbers are encoded.
+    #[inline]
     pub fn largest_acked(&self, space: PacketNumberSpace) -> Option<PacketNumber> {
-        self.space(space).largest_acked
+        self.space(space)?.largest_acked
     }
 
     /// Whether ack-eliciting packets of the space are in flight.
+    #[inline]
     pub fn has_ack_eliciting_in_flight(&self, space: PacketNumberSpace) -> bool {
-        self.space(space).ack_eliciting_in_flight > 0
+        self.space(space)
+            .is_some_and(|space| space.ack_eliciting_in_flight > 0)
     }
 
     /// The outstanding packets of a space, oldest first: what a probe may send again.
@@ -301,7 +332,8 @@ impl<T: Copy + Default> Recovery<T> {
         &self,
         space: PacketNumberSpace,
     ) -> impl Iterator<Item = (PacketNumber, &SentPacket<T>)> {
-        self.space(space).sent.outstanding()
+        let space = self.space(space).into_iter();
+        space.flat_map(|space| space.sent.outstanding())
     }
 
     /// Makes room for `packets` more packets, which may then be sent without fail.
@@ -311,10 +343,29 @@ impl<T: Copy + Default> Recovery<T> {
         packets: usize,
         flags: Flags,
     ) -> Result<(), AllocError> {
+        let space = match space {
+            PacketNumberSpace::ApplicationData => &mut self.application,
+            PacketNumberSpace::Initial | PacketNumberSpace::Handshake => {
+                let [initial, handshake] = &mut self.early;
+                let early = match space {
+                    PacketNumberSpace::Initial => initial,
+                    _ => handshake,
+                };
+                match early {
+                    Some(early) => early,
+                    None => early.insert(KBox::new(Space::new(), flags)?),
+                }
+            }
+        };
         // One more, in case a number is left out.
-        self.space_mut(space)
-            .sent
-            .reserve(packets.saturating_add(1), flags)
+        space.sent.reserve(packets.saturating_add(1), flags)
+    }
+
+    /// Whether there is room for another packet, and for a number that is left out before it.
+    #[inline(always)]
+    pub fn has_room(&self, space: PacketNumberSpace) -> bool {
+        self.space(space)
+            .is_some_and(|space| space.sent.has_room_for_next())
     }
 
     /// The number of the next packet of the space. `random` is asked now and then, to choose a
@@ -332,7 +383,10 @@ impl<T: Copy + Default> Recovery<T> {
         space: PacketNumberSpace,
         random: impl FnOnce() -> u64,
     ) -> Option<PacketNumber> {
-        let space = self.space_mut(space);
+        let Some(space) = self.space_mut(space) else {
+            // None was sent.
+            return Some(PacketNumber::ZERO);
+        };
         let next = space.sent.next()?;
         if !space.skipped.contains(next) {
             return Some(next);
@@ -344,13 +398,15 @@ impl<T: Copy + Default> Recovery<T> {
 
     /// Begins to leave out packet numbers in a space.
     pub fn skip_packet_numbers(&mut self, space: PacketNumberSpace, random: u64) {
-        let space = self.space_mut(space);
-        if let Some(next) = space.sent.next() {
-            space.skipped.draw(next, random);
+        if let Some(space) = self.space_mut(space) {
+            if let Some(next) = space.sent.next() {
+                space.skipped.draw(next, random);
+            }
         }
     }
 
     /// OnPacketSent(), §A.5. Fails, without effect, only if no room was reserved.
+    #[inline(always)]
     pub fn on_packet_sent(
         &mut self,
         space: PacketNumberSpace,
@@ -359,17 +415,18 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
         flags: Flags,
     ) -> Result<(), AllocError> {
-        let space = self.space_mut(space);
-        if !space.sent.has_room(pn) {
-            return Err(AllocError);
-        }
+        let space = self
+            .space_mut(space)
+            .filter(|space| space.sent.has_room(pn))
+            .ok_or(AllocError)?;
         if packet.flags().has(SentFlags::ECT0) {
-            space.sent_ect0 = space.sent_ect0.saturating_add(1);
+            // It counts packets, as the next one does: fewer than there are packet numbers.
+            space.sent_ect0 = space.sent_ect0.wrapping_add(1);
         }
         if packet.is_in_flight() {
             if packet.is_ack_eliciting() {
                 space.time_of_last_ack_eliciting = packet.time_sent;
-                space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.saturating_add(1);
+                space.ack_eliciting_in_flight = space.ack_eliciting_in_flight.wrapping_add(1);
             }
             // RFC 9000 §9.4: Packets sent on the old path MUST NOT contribute to congestion control
             // or RTT estimation for the new path.
@@ -377,7 +434,8 @@ impl<T: Copy + Default> Recovery<T> {
                 path.on_packet_sent(&mut packet, flags);
             }
         }
-        space.sent.record(pn, &packet)
+        space.sent.store(pn, &packet);
+        Ok(())
     }
 
     /// A batch is complete: charges the pacer, except for handshake packets, and sets the timer.
@@ -437,21 +495,24 @@ impl<T: Copy + Default> Recovery<T> {
     ///
     /// Packets that differ in nothing that matters are counted together and settled with their path
     /// once.
-    fn acknowledge<P: Paths>(
+    fn acknowledge<P: Paths, F: Fates<T>>(
         &mut self,
         space: PacketNumberSpace,
         ranges: impl IntoIterator<Item = AckRange>,
         now: Instant,
         paths: &mut P,
-        fates: &mut impl Fates<T>,
+        fates: &mut F,
     ) -> Result<Option<NewlyAcked>, NeverSent> {
-        let Space {
+        let Some(Space {
             sent,
             largest_acked,
             ack_eliciting_in_flight,
             newest_acked_sent,
             ..
-        } = self.space_mut(space);
+        }) = self.space_mut(space)
+        else {
+            return Err(NeverSent);
+        };
         let mut ranges = ranges.into_iter();
         let Some(first) = ranges.next() else {
             return Ok(None);
@@ -467,16 +528,16 @@ impl<T: Copy + Default> Recovery<T> {
                 return;
             }
             newly.any = true;
-            if run.key.flags().has(SentFlags::ACK_ELICITING) {
+            if run.key().flags().has(SentFlags::ACK_ELICITING) {
                 newly.ack_eliciting = true;
                 *ack_eliciting_in_flight = ack_eliciting_in_flight.saturating_sub(run.packets);
             }
             if run.last == largest {
                 newly.largest_sent = Some(run.newest_sent);
-                newly.largest_path = run.key.path();
+                newly.largest_path = run.key().path();
             }
             *newest_acked_sent = (*newest_acked_sent).max(Some(run.newest_sent));
-            if let Some(path) = paths.path(run.key.path()) {
+            if let Some(path) = paths.path(run.key().path()) {
                 path.on_run_acked(run, now);
             }
         };
@@ -484,7 +545,8 @@ impl<T: Copy + Default> Recovery<T> {
         for range in core::iter::once(first).chain(ranges) {
             sent.acknowledge(range, |packets| {
                 let mut run = AckedRun::EMPTY;
-                packets.for_each(|(pn, packet)| {
+                let mut groups = packets.groups();
+                while let Some((pn, packet)) = groups.first() {
                     if packet.is_lost() {
                         late.on_acked(pn, packet, before.unwrap_or(PacketNumber::ZERO), now, paths);
                     } else {
@@ -492,10 +554,20 @@ impl<T: Copy + Default> Recovery<T> {
                             settle(&run, paths);
                             run = AckedRun::like(packet, paths);
                         }
-                        run.add(pn, packet);
+                        let (id, mut end) = fates.continued();
+                        let tally = groups.count(run.alike(), |content| {
+                            F::continues(id, &mut end, content)
+                        });
+                        if tally.packets > 0 {
+                            run.add(&tally);
+                            fates.set_continued(end);
+                            continue;
+                        }
+                        run.add(&Tally::one(pn, packet));
                     }
                     fates.on_acked(space, pn, packet);
-                });
+                    groups.pass(1);
+                }
                 settle(&run, paths);
             })?;
         }
@@ -552,7 +624,9 @@ impl<T: Copy + Default> Recovery<T> {
         if !newly.raised {
             return;
         }
-        let space = self.space_mut(space);
+        let Some(space) = self.space_mut(space) else {
+            return;
+        };
         // The counts are those of all paths together, so they are judged by the marked packets of
         // all.
         let mut newly_acked_ect0 = 0_u64;
@@ -591,13 +665,16 @@ impl<T: Copy + Default> Recovery<T> {
     ) {
         let mut search =
             LossSearch::new(self.newest_acked_elsewhere(space), self.max_ack_delay, now);
-        let Space {
+        let Some(Space {
             sent,
             largest_acked,
             loss_time,
             ack_eliciting_in_flight,
             ..
-        } = self.space_mut(space);
+        }) = self.space_mut(space)
+        else {
+            return;
+        };
         *loss_time = None;
         let Some(largest_acked) = *largest_acked else {
             return;
@@ -652,8 +729,9 @@ impl<T: Copy + Default> Recovery<T> {
             return;
         };
         let cutoff = now - path.rtt.pto_base().times(2);
-        let space = self.space_mut(space);
-        space.sent.forget(cutoff);
+        if let Some(space) = self.space_mut(space) {
+            space.sent.forget(cutoff);
+        }
     }
 
     /// Sets the timer: SetLossDetectionTimer(), §A.8.
@@ -719,7 +797,7 @@ impl<T: Copy + Default> Recovery<T> {
     fn loss_time_and_space(&self) -> Option<(Instant, PacketNumberSpace)> {
         PacketNumberSpace::ALL
             .into_iter()
-            .filter_map(|space| Some((self.space(space).loss_time?, space)))
+            .filter_map(|space| Some((self.space(space)?.loss_time?, space)))
             .min_by_key(|(time, _)| *time)
     }
 
@@ -740,15 +818,16 @@ impl<T: Copy + Default> Recovery<T> {
             .filter(|space| {
                 *space != PacketNumberSpace::ApplicationData || self.handshake_confirmed
             })
-            .filter(|space| self.space(*space).ack_eliciting_in_flight > 0)
-            .map(|space| {
+            .filter_map(|space| Some((space, self.space(space)?)))
+            .filter(|(_, state)| state.ack_eliciting_in_flight > 0)
+            .map(|(space, state)| {
                 // RFC 9002 §6.2.1: max_ack_delay is 0 for Initial and Handshake.
                 let period = match space {
                     PacketNumberSpace::ApplicationData => base + self.max_ack_delay,
                     PacketNumberSpace::Initial | PacketNumberSpace::Handshake => base,
                 };
                 (
-                    self.space(space).time_of_last_ack_eliciting + self.backed_off(period),
+                    state.time_of_last_ack_eliciting + self.backed_off(period),
                     space,
                 )
             })
@@ -760,7 +839,7 @@ impl<T: Copy + Default> Recovery<T> {
             // Lost data of the handshake may have no place in the congestion window beside packets
             // of application data, for which there is no timer before the handshake is confirmed:
             // nothing would ever happen again. The data is sent as a probe.
-            let application = self.space(PacketNumberSpace::ApplicationData);
+            let application = self.space(PacketNumberSpace::ApplicationData)?;
             let unfinished = self.has_handshake_keys && !self.handshake_confirmed;
             let stuck = unfinished && application.ack_eliciting_in_flight > 0;
             let time = application.time_of_last_ack_eliciting + self.backed_off(base);
@@ -816,7 +895,14 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
     ) {
         self.discard(space, paths, |_, _| true);
-        self.space_mut(space).sent.trim();
+        let newest = self.space(space).and_then(|space| space.newest_acked_sent);
+        self.newest_acked_early = self.newest_acked_early.max(newest);
+        let [initial, handshake] = &mut self.early;
+        match space {
+            PacketNumberSpace::Initial => *initial = None,
+            PacketNumberSpace::Handshake => *handshake = None,
+            PacketNumberSpace::ApplicationData => self.application.sent.trim(),
+        }
         self.pto_count = 0;
         self.set_loss_detection_timer(now, paths);
     }
@@ -864,7 +950,9 @@ impl<T: Copy + Default> Recovery<T> {
         paths: &mut impl Paths,
         mut wanted: impl FnMut(PacketNumber, &SentPacket<T>) -> bool,
     ) {
-        let space = self.space_mut(space);
+        let Some(space) = self.space_mut(space) else {
+            return;
+        };
         let mut eliciting = 0_u64;
         space.sent.discard(|pn, packet| {
             if !wanted(pn, packet) {
@@ -884,9 +972,10 @@ impl<T: Copy + Default> Recovery<T> {
 
     /// Gives memory back. For a connection that has become idle.
     pub fn trim(&mut self) {
-        for space in &mut self.spaces {
+        for space in self.early.iter_mut().flatten() {
             space.sent.trim();
         }
+        self.application.sent.trim();
     }
 
     /// When the newest packet was sent that was acknowledged in another space.
@@ -894,25 +983,30 @@ impl<T: Copy + Default> Recovery<T> {
         PacketNumberSpace::ALL
             .into_iter()
             .filter(|other| *other != space)
-            .filter_map(|other| self.space(other).newest_acked_sent)
+            .filter_map(|other| self.space(other)?.newest_acked_sent)
             .max()
+            .max(self.newest_acked_early)
     }
 
-    fn space(&self, space: PacketNumberSpace) -> &Space<T> {
-        let [initial, handshake, application] = &self.spaces;
+    /// A space; `None` if nothing was sent in it, or it is no more.
+    #[inline]
+    fn space(&self, space: PacketNumberSpace) -> Option<&Space<T>> {
+        let [initial, handshake] = &self.early;
         match space {
-            PacketNumberSpace::Initial => initial,
-            PacketNumberSpace::Handshake => handshake,
-            PacketNumberSpace::ApplicationData => application,
+            PacketNumberSpace::Initial => initial.as_deref(),
+            PacketNumberSpace::Handshake => handshake.as_deref(),
+            PacketNumberSpace::ApplicationData => Some(&self.application),
         }
     }
 
-    fn space_mut(&mut self, space: PacketNumberSpace) -> &mut Space<T> {
-        let [initial, handshake, application] = &mut self.spaces;
+    /// A space; `None` if nothing was sent in it, or it is no more.
+    #[inline]
+    fn space_mut(&mut self, space: PacketNumberSpace) -> Option<&mut Space<T>> {
+        let [initial, handshake] = &mut self.early;
         match space {
-            PacketNumberSpace::Initial => initial,
-            PacketNumberSpace::Handshake => handshake,
-            PacketNumberSpace::ApplicationData => application,
+            PacketNumberSpace::Initial => initial.as_deref_mut(),
+            PacketNumberSpace::Handshake => handshake.as_deref_mut(),
+            PacketNumberSpace::ApplicationData => Some(&mut self.application),
         }
     }
 }

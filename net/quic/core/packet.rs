@@ -32,6 +32,7 @@ pub use header::{Header, LongPacketType, SealError, UnsealedPacket};
 pub use invariant::InvariantHeader;
 pub use number::{PacketNumber, TruncatedPacketNumber};
 pub use protected::{OpenError, OpenedPacket, ProtectedPacket, UnprotectedHeader};
+pub(crate) use protected::{ShortHeader, ShortPacket};
 pub use retry::{Retry, UnverifiedRetry};
 pub use version_negotiation::VersionNegotiation;
 

@@ -21,9 +21,12 @@ use kernel::alloc::{AllocError, Flags, KVec};
 /// Places in a block. With 24 or 32 bytes a place, a block fits in a kilobyte.
 const BLOCK: u32 = 1 << BLOCK_SHIFT;
 const BLOCK_SHIFT: u32 = 5;
-/// Places in the first block, which stays allocated when the pool is empty: enough for a connection
-/// that only exchanges short messages, at a fifth of a kilobyte.
+/// Places in the first block: enough for a connection that only exchanges short messages, at a fifth
+/// of a kilobyte.
 const FIRST_BLOCK: u32 = 8;
+/// Blocks that stay allocated when the pool runs empty, until [`Pool::trim`]: with 72 places for the
+/// datagrams that arrive together, which would else be allocated each time.
+const KEPT_BLOCKS: usize = 3;
 
 /// The number of a place in a pool, or none.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
@@ -215,7 +218,7 @@ impl<T: Weight> Pool<T> {
     }
 
     /// Puts `value` in a place of its own, or gives it back if none was reserved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert(&mut self, value: T) -> Result<Slot, T> {
         let slot = self.free;
         let weight = value.weight();
@@ -236,10 +239,24 @@ impl<T: Weight> Pool<T> {
     /// Takes out the value at `slot`, which is in no queue.
     #[inline]
     pub(crate) fn remove(&mut self, slot: Slot) -> Option<T> {
+        self.take_out(slot, |_| true).map(|(value, _)| value)
+    }
+
+    /// Takes out the value at `slot`, if it is `wanted`; and says where the one after it in its
+    /// queue is.
+    #[inline]
+    fn take_out(
+        &mut self,
+        slot: Slot,
+        wanted: impl FnOnce(&T) -> bool,
+    ) -> Option<(T, Slot)> {
         let free = self.free;
         let node = self.node_mut(slot)?;
+        if !node.value.as_ref().is_some_and(wanted) {
+            return None;
+        }
         let value = node.value.take()?;
-        node.next = free;
+        let next = replace(&mut node.next, free);
         self.free = slot;
         self.used = self.used.wrapping_sub(1);
         self.vacant = self.vacant.wrapping_add(1);
@@ -247,31 +264,42 @@ impl<T: Weight> Pool<T> {
             .weight
             .saturating_sub(value.weight())
             .saturating_sub(Self::OVERHEAD);
-        if self.used == 0 && self.blocks.len() > 1 {
-            self.shrink();
+        if self.used == 0 && self.blocks.len() > KEPT_BLOCKS {
+            self.shrink(KEPT_BLOCKS);
         }
-        Some(value)
+        Some((value, next))
     }
 
-    /// Frees all blocks but the first; there is no value.
-    #[cold]
-    fn shrink(&mut self) {
-        self.blocks.truncate(1);
-        let mut next = 0_u32;
-        for node in self.blocks.iter_mut().flat_map(|block| block.iter_mut()) {
-            next = next.wrapping_add(1);
-            node.next = if next == FIRST_BLOCK {
-                Slot::NONE
-            } else {
-                Slot(next)
-            };
+    /// Gives memory back: all blocks, if there is no value. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        if self.used == 0 {
+            self.shrink(0);
         }
-        self.free = Slot(0);
-        self.vacant = FIRST_BLOCK;
+    }
+
+    /// Frees all blocks but the first `kept`; there is no value.
+    #[cold]
+    fn shrink(&mut self, kept: usize) {
+        self.blocks.truncate(kept);
+        if kept == 0 {
+            self.blocks = KVec::new();
+        }
+        self.free = Slot::NONE;
+        self.vacant = 0;
+        let mut first = 0_u32;
+        for block in self.blocks.iter_mut() {
+            let mut slot = first;
+            for node in block.iter_mut() {
+                node.next = replace(&mut self.free, Slot(slot));
+                slot = slot.wrapping_add(1);
+                self.vacant = self.vacant.wrapping_add(1);
+            }
+            first = first.wrapping_add(BLOCK);
+        }
     }
 
     /// Appends `value` to `list`, or gives it back if no place was reserved.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_back(&mut self, list: &mut List, value: T) -> Result<(), T> {
         let slot = self.insert(value)?;
         match self.node_mut(list.tail) {
@@ -304,8 +332,17 @@ impl<T: Weight> Pool<T> {
     /// Takes the first value out of `list`.
     #[inline]
     pub(crate) fn pop_front(&mut self, list: &mut List) -> Option<T> {
-        let next = self.next(list.head);
-        let value = self.remove(list.head)?;
+        self.pop_front_if(list, |_| true)
+    }
+
+    /// Takes the first value out of `list` if `wanted` says so.
+    #[inline]
+    pub(crate) fn pop_front_if(
+        &mut self,
+        list: &mut List,
+        wanted: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        let (value, next) = self.take_out(list.head, wanted)?;
         list.head = next;
         if next.is_none() {
             list.tail = Slot::NONE;
@@ -397,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_pool_keeps_one_small_block() {
+    fn empty_pool_keeps_few_blocks_until_it_is_trimmed() {
         let mut pool = Pool::new();
         let mut list = List::EMPTY;
         assert_eq!(pool.blocks.capacity(), 0);
@@ -407,13 +444,23 @@ mod tests {
         assert_eq!(pool.held(), 1000 * (10 + Pool::<Value>::OVERHEAD));
         assert!(pool.blocks.len() > 30);
         pool.clear(&mut list);
-        assert_eq!((pool.len(), pool.held(), pool.blocks.len()), (0, 0, 1));
+        assert_eq!((pool.len(), pool.held()), (0, 0));
+        assert_eq!(pool.blocks.len(), KEPT_BLOCKS);
         // The places that are left work, and no more than those are given away.
-        for value in 0..FIRST_BLOCK {
+        let places = FIRST_BLOCK + 2 * BLOCK;
+        assert_eq!(pool.vacant(), places);
+        for value in 0..places {
             pool.push_back(&mut list, Value(value)).unwrap();
         }
-        assert_eq!(pool.push_back(&mut list, Value(99)), Err(Value(99)));
-        assert_eq!(contents(&pool, &list), (0..FIRST_BLOCK).collect::<Vec<_>>());
+        assert_eq!(pool.push_back(&mut list, Value(999)), Err(Value(999)));
+        assert_eq!(contents(&pool, &list), (0..places).collect::<Vec<_>>());
+        pool.trim();
+        assert_eq!(pool.len(), places);
+        pool.clear(&mut list);
+        pool.trim();
+        assert_eq!((pool.vacant(), pool.blocks.capacity()), (0, 0));
+        push(&mut pool, &mut list, 7);
+        assert_eq!(contents(&pool, &list), [7]);
     }
 
     #[test]

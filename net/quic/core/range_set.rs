@@ -30,6 +30,13 @@ impl<T: Copy + Ord + Default> RangeSet<T> {
         self.ranges.is_empty()
     }
 
+    /// Gives memory back that is not needed.
+    pub(crate) fn trim(&mut self) {
+        if self.ranges.is_empty() {
+            self.ranges = KVec::new();
+        }
+    }
+
     /// Of how many ranges the set consists.
     pub(crate) fn ranges(&self) -> usize {
         self.ranges.len()

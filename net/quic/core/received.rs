@@ -161,6 +161,7 @@ impl ReceivedPackets {
         missing.map(PacketNumber::saturating)
     }
 
+    #[cold]
     fn insert_out_of_order(&mut self, pn: PacketNumber, flags: Flags) -> bool {
         // The first range that ends at or behind the packet before `pn`: the only one that can hold
         // or touch it from below.
@@ -271,6 +272,7 @@ impl ReceivedPackets {
         self.spilled = KVec::new();
     }
 
+    #[inline]
     fn slots(&self) -> &[AckRange] {
         if self.spilled.is_empty() {
             &self.inline
@@ -279,6 +281,7 @@ impl ReceivedPackets {
         }
     }
 
+    #[inline]
     fn slots_mut(&mut self) -> &mut [AckRange] {
         if self.spilled.is_empty() {
             &mut self.inline

@@ -62,10 +62,136 @@ impl<T> Slot<T> {
 }
 
 /// Packets in a row that are newly acknowledged, ascending.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Run<'a, T> {
     next: u64,
     slots: Slots<'a, Slot<T>>,
+}
+
+/// The packets of a [`Run`], to be counted many at a time.
+pub(crate) struct Groups<'a, T> {
+    next: u64,
+    slots: Slots<'a, Slot<T>>,
+    chunk: &'a [Slot<T>],
+}
+
+/// What packets have in common that are counted together.
+#[derive(Copy, Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Alike {
+    /// Path, flags and burst, by [`Key::for_path`].
+    pub(crate) key: Key,
+    /// They were sent at this time or later, or else all before.
+    pub(crate) since: Instant,
+    pub(crate) is_later: bool,
+}
+
+/// A count of packets.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Tally {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) largest_size: u16,
+    /// The largest packet number, and when that packet was sent.
+    pub(crate) last: PacketNumber,
+    pub(crate) newest_sent: Instant,
+}
+
+impl Alike {
+    #[inline]
+    pub(crate) fn includes<T>(&self, packet: &SentPacket<T>) -> bool {
+        self.key == packet.key().for_path() && self.is_later == (packet.time_sent >= self.since)
+    }
+}
+
+impl<'a, T: Copy> Run<'a, T> {
+    /// The same packets, to be counted.
+    pub(crate) fn groups(&self) -> Groups<'a, T> {
+        Groups {
+            next: self.next,
+            slots: self.slots.clone(),
+            chunk: &[],
+        }
+    }
+}
+
+impl<'a, T: Copy> Groups<'a, T> {
+    /// The next packet; it stays where it is.
+    #[inline]
+    pub(crate) fn first(&mut self) -> Option<(PacketNumber, &'a SentPacket<T>)> {
+        loop {
+            let Some(slot) = self.chunk.first() else {
+                self.chunk = self.slots.next_slots()?.as_slice();
+                continue;
+            };
+            if let Some(packet) = slot.tracked() {
+                return Some((PacketNumber::counted(self.next), packet));
+            }
+            self.pass(1);
+        }
+    }
+
+    /// Passes over `slots` packets.
+    #[inline]
+    pub(crate) fn pass(&mut self, slots: usize) {
+        self.chunk = self.chunk.get(slots..).unwrap_or_default();
+        self.next = self.next.wrapping_add(slots as u64);
+    }
+
+    /// Counts the packets from the next one on that are outstanding, `alike` and `wanted`, and have
+    /// no other flags than the path knows of; as far as they are in one piece of memory. It passes
+    /// over them.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, alike: Alike, mut wanted: impl FnMut(&T) -> bool) -> Tally {
+        // Packets are sent one after the other: those after a later one are later.
+        match alike.is_later {
+            true => self.count_if(alike.key, |packet| wanted(&packet.content)),
+            false => self.count_if(alike.key, |packet| {
+                packet.time_sent < alike.since && wanted(&packet.content)
+            }),
+        }
+    }
+
+    #[inline(always)]
+    fn count_if(&mut self, key: Key, mut wanted: impl FnMut(&SentPacket<T>) -> bool) -> Tally {
+        let mut slots = 0_usize;
+        let mut bytes = 0_u64;
+        let mut largest_size = 0_u32;
+        for slot in self.chunk {
+            let Slot::Packet(packet) = slot else { break };
+            if packet.state != State::Outstanding || packet.key() != key || !wanted(packet) {
+                break;
+            }
+            slots = slots.wrapping_add(1);
+            bytes = bytes.wrapping_add(u64::from(packet.size));
+            largest_size = largest_size.max(u32::from(packet.size));
+        }
+        let last = slots
+            .checked_sub(1)
+            .and_then(|last| self.chunk.get(last))
+            .and_then(Slot::tracked);
+        self.pass(slots);
+        Tally {
+            packets: slots as u64,
+            bytes,
+            // Nothing is cut off: all of them were 16 bits.
+            largest_size: largest_size as u16,
+            last: PacketNumber::counted(self.next.wrapping_sub(1)),
+            newest_sent: last.map_or(Instant::from_nanos(0), |last| last.time_sent),
+        }
+    }
+}
+
+impl Tally {
+    /// Of one packet.
+    pub(crate) fn one<T>(pn: PacketNumber, packet: &SentPacket<T>) -> Self {
+        Self {
+            packets: 1,
+            bytes: u64::from(packet.size),
+            largest_size: packet.size,
+            last: pn,
+            newest_sent: packet.time_sent,
+        }
+    }
 }
 
 impl<'a, T: Copy> Iterator for Run<'a, T> {
@@ -78,7 +204,7 @@ impl<'a, T: Copy> Iterator for Run<'a, T> {
             let pn = self.next;
             self.next = pn.wrapping_add(1);
             if let Some(packet) = slot.tracked() {
-                return Some((PacketNumber::saturating(pn), packet));
+                return Some((PacketNumber::counted(pn), packet));
             }
         }
     }
@@ -90,7 +216,7 @@ impl<'a, T: Copy> Iterator for Run<'a, T> {
             let pn = next;
             next = pn.wrapping_add(1);
             match slot.tracked() {
-                Some(packet) => f(result, (PacketNumber::saturating(pn), packet)),
+                Some(packet) => f(result, (PacketNumber::counted(pn), packet)),
                 None => result,
             }
         })
@@ -177,15 +303,28 @@ impl<T: Copy + Default> SentPackets<T> {
         pn.get() >= self.next && pn.get() < self.slots.end()
     }
 
+    /// Whether there is room for the next packet, and one number left out before it.
+    #[inline]
+    pub fn has_room_for_next(&self) -> bool {
+        self.next.saturating_add(1) < self.slots.end()
+    }
+
     /// Remembers the packet with number `pn`, above all before. Numbers in between are left out on
     /// purpose.
     ///
     /// Fails without effect if no room was reserved.
-    #[inline]
+    #[inline(always)]
     pub fn record(&mut self, pn: PacketNumber, packet: &SentPacket<T>) -> Result<(), AllocError> {
         if !self.has_room(pn) {
             return Err(AllocError);
         }
+        self.store(pn, packet);
+        Ok(())
+    }
+
+    /// As [`Self::record`], after [`Self::has_room`].
+    #[inline(always)]
+    pub(crate) fn store(&mut self, pn: PacketNumber, packet: &SentPacket<T>) {
         let number = pn.get();
         if number > self.next {
             self.skip_to(number);
@@ -199,11 +338,11 @@ impl<T: Copy + Default> SentPackets<T> {
             };
             *slot = Slot::Packet(packet.with_state(state));
         }
-        self.next = number.saturating_add(1);
+        // A packet number is below 2^62.
+        self.next = number.wrapping_add(1);
         if !tracked {
             self.forget_front(Instant::from_nanos(0));
         }
-        Ok(())
     }
 
     #[cold]

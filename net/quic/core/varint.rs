@@ -57,6 +57,12 @@ impl VarInt {
         Self(value)
     }
 
+    /// The lower 62 bits of `value`.
+    #[inline]
+    pub(crate) const fn low(value: u64) -> Self {
+        Self(value & Self::MAX.0)
+    }
+
     /// The value.
     #[inline]
     pub const fn get(self) -> u64 {
@@ -97,7 +103,7 @@ impl<'a> Reader<'a> {
     /// A variable-length integer in any of its encodings.
     // RFC 9000 §16: Values do not need to be encoded on the minimum number of bytes necessary, with
     // the sole exception of the Frame Type field.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<VarInt, Truncated> {
         // All but the last fields of a packet have eight bytes ahead of them: one load, then shift
         // out what belongs to the next field, without a branch on the length.
@@ -111,25 +117,29 @@ impl<'a> Reader<'a> {
             // INVARIANT: The mask leaves 62 bits.
             return Ok(VarInt((word & VarInt::MAX.0).wrapping_shr(foreign_bits)));
         }
-        self.varint_at_the_end()
+        // Not by reference: the reader shall stay in registers.
+        let (value, rest) = varint_at_the_end(self.clone())?;
+        *self = rest;
+        Ok(value)
     }
+}
 
-    fn varint_at_the_end(&mut self) -> Result<VarInt, Truncated> {
-        let first = *self.rest().first().ok_or(Truncated)?;
-        let value = match first >> 6 {
-            0 => u64::from(self.u8()?),
-            1 => u64::from(self.u16()?) & 0x3fff,
-            2 => u64::from(self.u32()?) & 0x3fff_ffff,
-            _ => self.u64()? & VarInt::MAX.0,
-        };
-        // INVARIANT: At most 62 bits are left of it.
-        Ok(VarInt(value))
-    }
+/// A variable-length integer with less than eight bytes ahead, and what follows it.
+fn varint_at_the_end(mut reader: Reader<'_>) -> Result<(VarInt, Reader<'_>), Truncated> {
+    let first = *reader.rest().first().ok_or(Truncated)?;
+    let value = match first >> 6 {
+        0 => u64::from(reader.u8()?),
+        1 => u64::from(reader.u16()?) & 0x3fff,
+        2 => u64::from(reader.u32()?) & 0x3fff_ffff,
+        _ => reader.u64()? & VarInt::MAX.0,
+    };
+    // INVARIANT: At most 62 bits are left of it.
+    Ok((VarInt(value), reader))
 }
 
 impl Writer<'_> {
     /// A variable-length integer in its shortest encoding.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self, value: VarInt) -> Result<(), Full> {
         let value = value.get();
         // The casts cut off bits that the ranges prove to be zero.
@@ -303,7 +313,7 @@ mod tests {
         #[test]
         fn both_readers_agree(bytes in any::<[u8; 8]>()) {
             let mut reader = Reader::new(&bytes);
-            let slow = reader.varint_at_the_end().unwrap();
+            let (slow, reader) = varint_at_the_end(reader).unwrap();
             prop_assert_eq!(decode(&bytes), Ok((slow.get(), 8 - reader.remaining())));
         }
     }

@@ -5,6 +5,7 @@
 mod kbox;
 mod kvec;
 
+pub mod counting;
 pub mod inject;
 
 pub use kbox::KBox;

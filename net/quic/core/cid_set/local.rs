@@ -3,7 +3,7 @@
 //! [`LocalCids`]: the connection IDs that we issued.
 
 use super::{CidError, CidInfo, MAX_CIDS, SEQUENCES};
-use crate::array::{count, partition_point, reserve_one};
+use crate::array::{count, partition_point, reserve};
 use crate::cid::{ConnectionId, StatelessResetToken};
 use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{Frame, FrameType, NewConnectionId};
@@ -24,6 +24,8 @@ pub struct LocalCids {
     active: u32,
     /// How many the peer keeps: its active_connection_id_limit.
     peer_limit: usize,
+    // INVARIANT: Whether the peer is to be told of any. It is asked for with every packet.
+    pending: bool,
 }
 
 struct LocalCid {
@@ -57,6 +59,7 @@ impl LocalCids {
             retire_prior_to: 0,
             active: 0,
             peer_limit: 0,
+            pending: false,
         };
         this.add(initial, Announced::Yes, flags)?;
         Ok(this)
@@ -113,7 +116,9 @@ impl LocalCids {
     ) -> Result<u32, AllocError> {
         let sequence = self.next;
         let next = sequence.checked_add(1).ok_or(AllocError)?;
-        reserve_one(&mut self.cids, flags)?;
+        // As many as the peer keeps, and no more.
+        let more = self.peer_limit.saturating_sub(self.cids.len());
+        reserve(&mut self.cids, more.max(1), flags)?;
         let entry = LocalCid {
             sequence,
             cid,
@@ -123,7 +128,15 @@ impl LocalCids {
             .push_within_capacity(entry)
             .map_err(|_| AllocError)?;
         self.next = next;
+        self.update_pending();
         Ok(sequence)
+    }
+
+    fn update_pending(&mut self) {
+        self.pending = self
+            .cids
+            .iter()
+            .any(|entry| entry.announced.is_due());
     }
 
     /// The sequence number of `cid`, if it was issued and not retired.
@@ -143,8 +156,9 @@ impl LocalCids {
     }
 
     /// Whether [`Self::poll`] has a frame.
+    #[inline]
     pub fn has_pending(&self) -> bool {
-        self.cids.iter().any(|entry| entry.announced.is_due())
+        self.pending
     }
 
     /// The next NEW_CONNECTION_ID frame, if it fits in `space` bytes. It counts as sent.
@@ -173,6 +187,7 @@ impl LocalCids {
             return None;
         }
         entry.announced = Announced::InFlight;
+        self.update_pending();
         Some(frame)
     }
 
@@ -195,6 +210,7 @@ impl LocalCids {
         if let Some(entry) = in_flight {
             entry.announced = announced;
         }
+        self.update_pending();
     }
 
     /// RETIRE_CONNECTION_ID, in a packet to the connection ID with sequence number `used`, unless
@@ -241,7 +257,9 @@ impl LocalCids {
         if entry.is_none() {
             return Ok(None);
         }
+        // What has not been announced stays: the peer cannot retire it.
         let retired = self.cids.remove(index).ok().map(|entry| entry.cid);
+        self.update_pending();
         if self.active == sequence {
             self.active = self.cids.first().map_or(self.next, |first| first.sequence);
         }

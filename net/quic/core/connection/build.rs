@@ -25,6 +25,7 @@ use crate::packet::{
 use crate::sent::{SentFlags, SentPacket};
 use crate::sent_frame::SentFrame;
 use crate::stream::{Piece, StreamFrame};
+use crate::time::Instant;
 
 /// The most frames of a packet that are remembered.
 pub(super) const MAX_FRAMES: u32 = 32;
@@ -34,7 +35,7 @@ const MAX_PAYLOADS: usize = 8;
 
 /// The most pieces of payload that a packet is put together from. A stream that is written a few
 /// bytes at a time has such; what does not find a place is sent with the next packet.
-const MAX_PARTS: usize = 24;
+pub(super) const MAX_PARTS: usize = 24;
 
 /// Payload that belongs into a packet.
 enum Payload<Tx> {
@@ -43,8 +44,13 @@ enum Payload<Tx> {
     Datagram(Tx),
 }
 
-/// Payloads of a packet, each with its place, counted from the first byte of the packet's payload.
-type Payloads<Tx> = [Option<(usize, Payload<Tx>)>; MAX_PAYLOADS];
+/// The payload of a packet, each with its place, counted from the first byte of the payload. Most
+/// packets carry one, which costs no look at the others.
+enum Payloads<Tx> {
+    None,
+    One(usize, Payload<Tx>),
+    Several([Option<(usize, Payload<Tx>)>; MAX_PAYLOADS]),
+}
 
 /// A packet that is being built.
 struct Draft<Tx> {
@@ -57,22 +63,49 @@ struct Draft<Tx> {
     /// Whether it has PADDING, and so counts as in flight.
     padded: bool,
     has_ack: bool,
-    /// What belongs where.
     payloads: Payloads<Tx>,
     used: usize,
     /// How many parts the payloads have so far.
     parts: usize,
 }
 
+impl<Tx> Payloads<Tx> {
+    #[inline]
+    fn add(&mut self, number: usize, at: usize, payload: Payload<Tx>) {
+        match self {
+            Self::None => *self = Self::One(at, payload),
+            _ => self.add_another(number, at, payload),
+        }
+    }
+
+    #[inline(never)]
+    fn add_another(&mut self, number: usize, at: usize, payload: Payload<Tx>) {
+        if let Self::One(..) = self {
+            let several = Self::Several([const { None }; MAX_PAYLOADS]);
+            let first = core::mem::replace(self, several);
+            if let (Self::One(at, payload), Self::Several(all)) = (first, &mut *self) {
+                if let Some(slot) = all.first_mut() {
+                    *slot = Some((at, payload));
+                }
+            }
+        }
+        if let Self::Several(all) = self {
+            if let Some(slot) = all.get_mut(number) {
+                *slot = Some((at, payload));
+            }
+        }
+    }
+}
+
 impl<Tx> Draft<Tx> {
+    #[inline]
     fn has_room(&self) -> bool {
         self.used < MAX_PAYLOADS && self.parts < MAX_PARTS && self.frames < MAX_FRAMES
     }
 
+    #[inline]
     fn add(&mut self, at: usize, payload: Payload<Tx>, parts: usize) {
-        if let Some(slot) = self.payloads.get_mut(self.used) {
-            *slot = Some((at, payload));
-        }
+        self.payloads.add(self.used, at, payload);
         self.used = self.used.saturating_add(1);
         self.parts = self.parts.saturating_add(parts);
         self.eliciting = true;
@@ -91,8 +124,22 @@ impl<E: Environment> Connection<E> {
         batch: &Batch,
         pad: usize,
     ) -> bool {
-        let Some(mut draft) = self.begin_packet(cx, writer, packet_type, batch.path) else {
+        let Some((packet, number)) = self.begin_packet(cx, writer, packet_type, &batch.dcid) else {
             return false;
+        };
+        // It has some hundred bytes, and is built where it stays.
+        let mut draft = Draft {
+            packet,
+            number,
+            space: packet_type.space(),
+            content: Content::Nothing,
+            frames: 0,
+            eliciting: false,
+            padded: false,
+            has_ack: false,
+            payloads: Payloads::None,
+            used: 0,
+            parts: 0,
         };
         match batch.kind {
             Kind::Data { ack_only } => {
@@ -118,71 +165,81 @@ impl<E: Environment> Connection<E> {
             false => TAG_LEN,
         };
         write_padding(writer, &mut draft, pad, tag);
-        self.seal(cx, writer, draft, packet_type, batch)
+        self.seal(cx, writer, &draft, packet_type, batch)
     }
 
     /// Writes the header.
-    #[inline]
     fn begin_packet(
         &mut self,
         cx: &mut Context<'_, E>,
         writer: &mut Writer<'_>,
         packet_type: PacketType,
-        path: u8,
-    ) -> Option<Draft<E::Tx>> {
+        dcid: &ConnectionId,
+    ) -> Option<(UnsealedPacket, PacketNumber)> {
         let space = packet_type.space();
-        let Context { env, .. } = cx;
-        let number = self.recovery.next_packet_number(space, || {
-            let mut bytes = [0; 8];
-            env.random(&mut bytes);
-            u64::from_le_bytes(bytes)
-        });
+        let long = match packet_type {
+            PacketType::OneRtt => return self.begin_short(cx, writer, dcid),
+            PacketType::Initial => LongPacketType::Initial {
+                // [rfc9000-8.1.2-1] [rfc9000-8.1.3-1] [rfc9000-17.2.2-1]: a server has none.
+                token: self
+                    .negotiation
+                    .as_ref()
+                    .map_or(&[], |negotiation| negotiation.token.as_slice()),
+            },
+            PacketType::ZeroRtt => LongPacketType::ZeroRtt,
+            PacketType::Handshake => LongPacketType::Handshake,
+        };
+        let env = &mut *cx.env;
+        let number = self
+            .recovery
+            .next_packet_number(space, || random_u64(env));
         let Some(number) = number else {
             self.out_of_numbers = true;
             return None;
         };
-        let dcid = self.dcid(path)?;
-        let header = match packet_type {
-            PacketType::OneRtt => Header::Short {
-                dcid,
-                spin: self.spin,
-                key_phase: self.keys.phase(),
+        let header = Header::Long {
+            packet_type: long,
+            version: match packet_type {
+                PacketType::ZeroRtt => self.config.version,
+                _ => self.version,
             },
-            PacketType::Initial | PacketType::Handshake | PacketType::ZeroRtt => Header::Long {
-                packet_type: match packet_type {
-                    PacketType::Initial => LongPacketType::Initial {
-                        // [rfc9000-8.1.2-1] [rfc9000-8.1.3-1] [rfc9000-17.2.2-1]: a server has
-                        // none.
-                        token: self.token.as_slice(),
-                    },
-                    PacketType::ZeroRtt => LongPacketType::ZeroRtt,
-                    PacketType::Handshake | PacketType::OneRtt => LongPacketType::Handshake,
-                },
-                version: match packet_type {
-                    PacketType::ZeroRtt => self.config.version,
-                    _ => self.version,
-                },
-                dcid,
-                scid: self.local_cid,
-            },
+            dcid: *dcid,
+            scid: self.local_cid,
         };
         let largest_acked = self.recovery.largest_acked(space);
         let packet = header
             .emit(writer, number, largest_acked, self.fixed_bit(number))
             .ok()?;
-        Some(Draft {
-            packet,
-            number,
-            space,
-            content: Content::Nothing,
-            frames: 0,
-            eliciting: false,
-            padded: false,
-            has_ack: false,
-            payloads: [const { None }; MAX_PAYLOADS],
-            used: 0,
-            parts: 0,
-        })
+        Some((packet, number))
+    }
+
+    /// Writes the header of a 1-RTT packet.
+    #[inline(always)]
+    pub(super) fn begin_short(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        writer: &mut Writer<'_>,
+        dcid: &ConnectionId,
+    ) -> Option<(UnsealedPacket, PacketNumber)> {
+        let space = PacketNumberSpace::ApplicationData;
+        let env = &mut *cx.env;
+        let number = self
+            .recovery
+            .next_packet_number(space, || random_u64(env));
+        let Some(number) = number else {
+            self.out_of_numbers = true;
+            return None;
+        };
+        let header = Header::Short {
+            dcid: *dcid,
+            spin: self.spin,
+            key_phase: self.keys.phase(),
+        };
+        let largest_acked = self.recovery.largest_acked(space);
+        let packet = header
+            .emit(writer, number, largest_acked, self.fixed_bit(number))
+            .ok()?;
+        Some((packet, number))
     }
 
     // RFC 9287 §3.1: an endpoint that receives the grease_quic_bit transport parameter SHOULD set
@@ -199,8 +256,7 @@ impl<E: Environment> Connection<E> {
     /// The connection ID that packets of a path go to.
     // RFC 9000 §12.2: Senders MUST NOT coalesce QUIC packets with different connection IDs into a
     // single UDP datagram. All of a datagram are of one path.
-    #[inline]
-    fn dcid(&self, path: u8) -> Option<ConnectionId> {
+    pub(super) fn dcid(&self, path: u8) -> Option<&ConnectionId> {
         let reserved = match path == self.paths.active_id() {
             true => None,
             false => self.paths.get(path).and_then(|path| path.cid),
@@ -209,7 +265,6 @@ impl<E: Environment> Connection<E> {
         reserved
             .and_then(|sequence| cids.get(sequence))
             .or_else(|| cids.active())
-            .copied()
     }
 
     /// Writes `frame`, if there is room for it.
@@ -263,21 +318,27 @@ impl<E: Environment> Connection<E> {
             self.write_ack(cx, writer, draft);
         }
         if !ack_only {
-            if packet_type != PacketType::ZeroRtt {
+            let space = self.body.space(draft.space);
+            let has_crypto = space.is_some_and(|space| space.crypto.has_data());
+            if has_crypto && packet_type != PacketType::ZeroRtt {
                 self.write_crypto_frames(cx, writer, draft);
             }
             // RFC 9000 §12.5: All other frame types MUST only be sent in the application data
             // packet number space.
             match packet_type {
                 PacketType::OneRtt => {
-                    self.write_connection_frames(cx, writer, draft);
+                    if self.body.has_connection_frames() {
+                        self.write_connection_frames(cx, writer, draft);
+                    }
                     self.write_application_frames(cx, writer, draft);
                 }
                 PacketType::ZeroRtt => self.write_application_frames(cx, writer, draft),
                 PacketType::Initial | PacketType::Handshake => {}
             }
         }
-        let space = self.body.space_mut(draft.space);
+        let Some(space) = self.body.space_mut(draft.space) else {
+            return;
+        };
         let probe = space.probes > 0 && packet_type != PacketType::ZeroRtt && !ack_only;
         if probe {
             space.probes = space.probes.saturating_sub(1);
@@ -286,7 +347,7 @@ impl<E: Environment> Connection<E> {
         let ping = probe || (self.ping_due && packet_type == PacketType::OneRtt && !ack_only);
         // RFC 9000 §13.2.4: a receiver that is sending only non-ack-eliciting packets might
         // occasionally add a PING.
-        let tired = draft.has_ack && self.body.space(draft.space).receiver.wants_ping();
+        let tired = draft.has_ack && space.receiver.wants_ping();
         // RFC 9002 §6.2.4: All probe packets sent on a PTO MUST be ack-eliciting.
         if !draft.eliciting && (ping || tired) {
             self.write_frame(writer, draft, &Frame::Ping);
@@ -296,6 +357,7 @@ impl<E: Environment> Connection<E> {
         }
     }
 
+    #[inline]
     fn write_ack(
         &mut self,
         cx: &mut Context<'_, E>,
@@ -308,12 +370,14 @@ impl<E: Environment> Connection<E> {
         // that a client sends with 0-RTT packet protection MUST be acknowledged by the server in
         // packets protected by 1-RTT keys. RFC 9000 §17.2.3: An acknowledgment for a 1-RTT packet
         // MUST be carried in a 1-RTT packet.
-        let receiver = &self.body.space(draft.space).receiver;
-        if !receiver.has_unacked() {
+        let Some(space) = self.body.space(draft.space) else {
+            return;
+        };
+        if !space.receiver.has_unacked() {
             return;
         }
-        let exponent = self.config.parameters.ack_delay_exponent;
-        draft.has_ack = receiver.emit(writer, cx.now, exponent).is_ok();
+        let exponent = self.config.ack_delay_exponent;
+        draft.has_ack = space.receiver.emit(writer, cx.now, exponent).is_ok();
     }
 
     fn write_crypto_frames(
@@ -323,7 +387,10 @@ impl<E: Environment> Connection<E> {
         draft: &mut Draft<E::Tx>,
     ) {
         while draft.has_room() {
-            let crypto = &mut self.body.space_mut(draft.space).crypto;
+            let Some(space) = self.body.space_mut(draft.space) else {
+                return;
+            };
+            let crypto = &mut space.crypto;
             let Some(frame) = crypto.poll(writer.remaining(), cx.flags) else {
                 return;
             };
@@ -333,7 +400,7 @@ impl<E: Environment> Connection<E> {
             let at = header
                 .emit(writer)
                 .ok()
-                .and_then(|()| self.leave_room(writer, draft, frame.len));
+                .and_then(|()| self.leave_room(writer, &draft.packet, frame.len));
             let Some(at) = at.filter(|_| draft.parts.saturating_add(parts) <= MAX_PARTS) else {
                 // It was polled for this room; should it not fit, it is sent again.
                 self.body.frame_lost(draft.space, &record, cx.flags);
@@ -349,10 +416,10 @@ impl<E: Environment> Connection<E> {
     fn leave_room(
         &self,
         writer: &mut Writer<'_>,
-        draft: &Draft<E::Tx>,
+        packet: &UnsealedPacket,
         len: usize,
     ) -> Option<usize> {
-        let at = writer.position().checked_sub(draft.packet.payload_at())?;
+        let at = writer.position().checked_sub(packet.payload_at())?;
         writer.skip(len).ok()?;
         Some(at)
     }
@@ -433,7 +500,7 @@ impl<E: Environment> Connection<E> {
             let at = header
                 .emit(writer)
                 .ok()
-                .and_then(|()| self.leave_room(writer, draft, len));
+                .and_then(|()| self.leave_room(writer, &draft.packet, len));
             if let Some(at) = at {
                 draft.add(at, Payload::Datagram(data), 1);
             }
@@ -453,7 +520,7 @@ impl<E: Environment> Connection<E> {
             let at = header
                 .emit(writer)
                 .ok()
-                .and_then(|()| self.leave_room(writer, draft, frame.len));
+                .and_then(|()| self.leave_room(writer, &draft.packet, frame.len));
             let Some(at) = at else {
                 self.body.streams.on_lost(&record, cx.flags);
                 break;
@@ -484,6 +551,9 @@ impl<E: Environment> Connection<E> {
     /// there are.
     #[inline]
     fn limit_parts(&mut self, cx: &Context<'_, E>, frame: &mut StreamFrame, most: usize) -> usize {
+        if self.body.streams.only_piece(frame).is_some() {
+            return 1;
+        }
         let mut parts = 0_usize;
         let mut len = 0_usize;
         for piece in self.body.streams.pieces(frame) {
@@ -498,6 +568,15 @@ impl<E: Environment> Connection<E> {
             self.body.streams.on_lost(&rest, cx.flags);
         }
         parts
+    }
+
+    /// The packet could not be encrypted: what it contained is sent again.
+    #[cold]
+    pub(super) fn on_not_sealed(&mut self, cx: &Context<'_, E>, space: PacketNumberSpace, content: Content) {
+        let mut content = content;
+        while let Some(frame) = self.body.contents.take(&mut content) {
+            self.body.frame_lost(space, &frame, cx.flags);
+        }
     }
 
     fn write_close(&mut self, writer: &mut Writer<'_>, draft: &mut Draft<E::Tx>) {
@@ -538,7 +617,7 @@ impl<E: Environment> Connection<E> {
         &mut self,
         cx: &mut Context<'_, E>,
         writer: &mut Writer<'_>,
-        draft: Draft<E::Tx>,
+        draft: &Draft<E::Tx>,
         packet_type: PacketType,
         batch: &Batch,
     ) -> bool {
@@ -551,42 +630,33 @@ impl<E: Environment> Connection<E> {
             padded,
             has_ack,
             payloads,
-            parts,
             ..
         } = draft;
-        let body = &self.body;
-        let sealed = match parts {
-            0 => protect(&mut self.keys, cx, writer, packet, packet_type, &[]),
-            1 => match parts_of(body, space, &payloads).next() {
-                Some(part) => {
-                    let part = core::slice::from_ref(&part);
-                    protect(&mut self.keys, cx, writer, packet, packet_type, part)
-                }
-                None => None,
-            },
-            _ => {
-                let mut list = parts_of(body, space, &payloads);
-                match list.next() {
-                    Some(first) => {
-                        let mut parts = [first; MAX_PARTS];
-                        let mut used = 1_usize;
-                        for (slot, part) in parts.iter_mut().skip(1).zip(list) {
-                            *slot = part;
-                            used = used.saturating_add(1);
-                        }
-                        let parts = parts.get(..used).unwrap_or_default();
-                        protect(&mut self.keys, cx, writer, packet, packet_type, parts)
-                    }
-                    None => None,
-                }
+        let (number, space, content) = (*number, *space, *content);
+        let (eliciting, padded, has_ack) = (*eliciting, *padded, *has_ack);
+        let only = match payloads {
+            Payloads::One(at, Payload::Stream(frame)) => self
+                .body
+                .streams
+                .only_piece(frame)
+                .map(|piece| Part::new(*at, piece.chunk, piece.range)),
+            _ => None,
+        };
+        let sealed = match (&only, payloads) {
+            (Some(part), _) => {
+                let parts = core::slice::from_ref(part);
+                protect(&mut self.keys, cx, writer, packet, packet_type, parts)
+            }
+            (None, Payloads::None) => {
+                protect(&mut self.keys, cx, writer, packet, packet_type, &[])
+            }
+            (None, payloads) => {
+                let (keys, body) = (&mut self.keys, &self.body);
+                protect_several(keys, cx, writer, packet, packet_type, body, space, payloads)
             }
         };
         let Some(size) = sealed else {
-            // What it contained is sent again.
-            let mut content = content;
-            while let Some(frame) = self.body.contents.take(&mut content) {
-                self.body.frame_lost(space, &frame, cx.flags);
-            }
+            self.on_not_sealed(cx, space, content);
             return false;
         };
         if packet_type == PacketType::OneRtt {
@@ -594,87 +664,125 @@ impl<E: Environment> Connection<E> {
         }
         self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
         let size = u16::try_from(size).unwrap_or(u16::MAX);
-        if batch.kind == Kind::Close {
-            // Nobody waits for an acknowledgment. But the number is used up: RFC 9000 §10.2.1 lets
-            // the same packet be sent again, and the next one may be another, in its padding for
-            // instance, which RFC 9001 §5.3 forbids to encrypt with the same nonce.
-            let (flags, content) = (SentFlags::NONE, Content::Nothing);
-            let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
-            // Room was reserved before the packet was begun.
-            let _ = self
-                .recovery
-                .on_packet_sent(space, number, sent, &mut self.paths, cx.flags);
-            return true;
-        }
         let flag = |set: bool, flag: SentFlags| match set {
             true => flag,
             false => SentFlags::NONE,
         };
-        let flags = flag(eliciting, SentFlags::ACK_ELICITING)
-            .with(flag(eliciting || padded, SentFlags::IN_FLIGHT))
-            .with(flag(batch.ecn == EcnCodepoint::Ect0, SentFlags::ECT0))
-            .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
-            .with(flag(has_ack, SentFlags::HAS_ACK))
-            .with(flag(
-                packet_type == PacketType::ZeroRtt,
-                SentFlags::ZERO_RTT,
-            ));
+        let flags = match batch.kind {
+            // Nobody waits for an acknowledgment. But the number is used up: RFC 9000 §10.2.1 lets
+            // the same packet be sent again, and the next one may be another, in its padding for
+            // instance, which RFC 9001 §5.3 forbids to encrypt with the same nonce.
+            Kind::Close => SentFlags::NONE,
+            _ => flag(eliciting, SentFlags::ACK_ELICITING)
+                .with(flag(eliciting || padded, SentFlags::IN_FLIGHT))
+                .with(flag(batch.ecn == EcnCodepoint::Ect0, SentFlags::ECT0))
+                .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
+                .with(flag(has_ack, SentFlags::HAS_ACK))
+                .with(flag(packet_type == PacketType::ZeroRtt, SentFlags::ZERO_RTT)),
+        };
         let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
         // Room was reserved before the packet was begun.
         let _ = self
             .recovery
             .on_packet_sent(space, number, sent, &mut self.paths, cx.flags);
-        if has_ack {
-            self.body
-                .space_mut(space)
-                .receiver
-                .on_ack_sent(number, eliciting);
+        if batch.kind == Kind::Close {
+            return true;
         }
-        // RFC 9000 §10.1: An endpoint also restarts its idle timer when sending an ack-eliciting
-        // packet if no other ack-eliciting packets have been sent since last receiving and
-        // processing a packet.
-        if eliciting && !core::mem::replace(&mut self.eliciting_since_heard, true) {
-            self.restart_idle_timer(cx.now);
+        if has_ack {
+            if let Some(space) = self.body.space_mut(space) {
+                space.receiver.on_ack_sent(number, eliciting);
+            }
+        }
+        if eliciting {
+            self.on_eliciting_sent(cx.now);
         }
         true
     }
+
+    /// An ack-eliciting packet was sent.
+    // RFC 9000 §10.1: An endpoint also restarts its idle timer when sending an ack-eliciting packet
+    // if no other ack-eliciting packets have been sent since last receiving and processing a
+    // packet.
+    #[inline]
+    pub(super) fn on_eliciting_sent(&mut self, now: Instant) {
+        if !core::mem::replace(&mut self.eliciting_since_heard, true) {
+            self.restart_idle_timer(now);
+        }
+    }
 }
 
-/// The parts of the payloads of a packet, in their order.
-fn parts_of<'a, E: Environment>(
-    body: &'a Body<E>,
+/// Parts for a packet, in their order. What is in the places that are not used does not matter.
+struct Parts<'a, C> {
+    parts: Option<[Part<'a, C>; MAX_PARTS]>,
+    used: usize,
+}
+
+impl<'a, C> Parts<'a, C> {
+    /// Adds the pieces of a payload that begins at `at`.
+    fn add(&mut self, mut at: usize, pieces: impl Iterator<Item = Piece<'a, C>>) {
+        for piece in pieces {
+            let part = Part::new(at, piece.chunk, piece.range);
+            at = at.saturating_add(part.len);
+            let parts = self.parts.get_or_insert([part; MAX_PARTS]);
+            if let Some(slot) = parts.get_mut(self.used) {
+                *slot = part;
+                self.used = self.used.saturating_add(1);
+            }
+        }
+    }
+
+    fn add_payload<E: Environment<Tx = C>>(
+        &mut self,
+        body: &'a Body<E>,
+        space: PacketNumberSpace,
+        at: usize,
+        payload: &'a Payload<C>,
+    ) where
+        C: Chunk,
+    {
+        match payload {
+            Payload::Stream(frame) => self.add(at, body.streams.pieces(frame)),
+            Payload::Crypto(frame) => {
+                let space = body.space(space).into_iter();
+                self.add(at, space.flat_map(|space| space.crypto.pieces(frame)));
+            }
+            Payload::Datagram(chunk) => {
+                let range = 0..chunk.len();
+                self.add(at, core::iter::once(Piece { chunk, range }));
+            }
+        }
+    }
+}
+
+/// [`protect`] of a packet whose payload is not one piece of one stream.
+#[inline(never)]
+#[allow(clippy::too_many_arguments)] // parts of the connection, which the caller borrows apart
+fn protect_several<E: Environment>(
+    keys: &mut Keys<E::Crypto>,
+    cx: &mut Context<'_, E>,
+    writer: &mut Writer<'_>,
+    packet: &UnsealedPacket,
+    packet_type: PacketType,
+    body: &Body<E>,
     space: PacketNumberSpace,
-    payloads: &'a Payloads<E::Tx>,
-) -> impl Iterator<Item = Part<'a, E::Tx>> {
-    payloads.iter().flatten().flat_map(move |(at, payload)| {
-        let (stream, crypto, datagram) = match payload {
-            Payload::Stream(frame) => (Some(body.streams.pieces(frame)), None, None),
-            Payload::Crypto(frame) => (None, Some(body.space(space).crypto.pieces(frame)), None),
-            Payload::Datagram(chunk) => (
-                None,
-                None,
-                Some(Piece {
-                    chunk,
-                    range: 0..chunk.len(),
-                }),
-            ),
-        };
-        let pieces = stream
-            .into_iter()
-            .flatten()
-            .chain(crypto.into_iter().flatten())
-            .chain(datagram);
-        pieces.scan(*at, |at, piece| {
-            let part = Part {
-                at: *at,
-                chunk: piece.chunk,
-                start: piece.range.start,
-                len: piece.range.len(),
-            };
-            *at = at.saturating_add(part.len);
-            Some(part)
-        })
-    })
+    payloads: &Payloads<E::Tx>,
+) -> Option<usize> {
+    let mut parts = Parts {
+        parts: None,
+        used: 0,
+    };
+    match payloads {
+        Payloads::None => {}
+        Payloads::One(at, payload) => parts.add_payload(body, space, *at, payload),
+        Payloads::Several(all) => {
+            for (at, payload) in all.iter().flatten() {
+                parts.add_payload(body, space, *at, payload);
+            }
+        }
+    }
+    let used = parts.used;
+    let parts = parts.parts.as_ref().and_then(|parts| parts.get(..used));
+    protect(keys, cx, writer, packet, packet_type, parts.unwrap_or_default())
 }
 
 /// Puts the protection of its type on a packet; returns how many bytes it has.
@@ -683,14 +791,14 @@ fn protect<E: Environment>(
     keys: &mut Keys<E::Crypto>,
     cx: &mut Context<'_, E>,
     writer: &mut Writer<'_>,
-    packet: UnsealedPacket,
+    packet: &UnsealedPacket,
     packet_type: PacketType,
     parts: &[Part<'_, E::Tx>],
 ) -> Option<usize> {
     let direction = match packet_type {
-        PacketType::Initial => keys.initial.tx.as_mut(),
-        PacketType::Handshake => keys.handshake.tx.as_mut(),
-        PacketType::ZeroRtt => keys.zero_rtt.as_mut(),
+        PacketType::Initial | PacketType::Handshake | PacketType::ZeroRtt => {
+            keys.early_tx(packet_type)
+        }
         PacketType::OneRtt if keys.unencrypted => {
             let payload = writer.written_mut(packet.payload_at());
             for part in parts {
@@ -716,6 +824,13 @@ fn protect<E: Environment>(
     };
     let sealed = packet.seal_parts(writer, &direction.header, &mut direction.packet, parts);
     sealed.ok().map(|range| range.len())
+}
+
+#[cold]
+fn random_u64<E: Environment>(env: &mut E) -> u64 {
+    let mut bytes = [0; 8];
+    env.random(&mut bytes);
+    u64::from_le_bytes(bytes)
 }
 
 /// Adds PADDING until header protection has its sample, and the datagram `pad` bytes.

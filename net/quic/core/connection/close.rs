@@ -83,6 +83,10 @@ impl Closing {
     }
 }
 
+/// How long nothing happens before memory is given back: longer than a round trip on most paths, so
+/// that a request and its answer do not each allocate anew.
+const TRIM_AFTER: Duration = Duration::from_secs(1);
+
 /// The most bytes of a reason phrase that are sent: it has to fit into a packet.
 const MAX_REASON: usize = 256;
 
@@ -207,7 +211,7 @@ impl<E: Environment> Connection<E> {
     // value). To avoid excessively small idle timeout periods, endpoints MUST increase the idle
     // timeout period to be at least three times the current Probe Timeout (PTO).
     fn idle_timeout(&self) -> Option<Duration> {
-        let local = self.config.parameters.max_idle_timeout.get();
+        let local = self.config.max_idle_timeout.get();
         let remote = self.peer.max_idle_timeout.get();
         let timeout = match (local, remote) {
             (0, 0) => return None,
@@ -217,11 +221,32 @@ impl<E: Environment> Connection<E> {
         Some(Duration::from_millis(timeout).max(self.pto().times(3)))
     }
 
+    /// Gives the memory of busy times back, if nothing happened for a while.
+    pub(super) fn trim_if_idle(&mut self, now: Instant) {
+        let quiet = self.idle_since + TRIM_AFTER;
+        let in_flight = PacketNumberSpace::ALL
+            .into_iter()
+            .any(|space| self.recovery.has_ack_eliciting_in_flight(space));
+        if quiet > now || in_flight {
+            return self.timers.set(Timer::Trim, quiet.max(now + TRIM_AFTER));
+        }
+        self.recovery.trim();
+        for path in self.paths.iter_mut() {
+            path.recovery.trim();
+        }
+        self.body.trim();
+    }
+
     pub(super) fn restart_idle_timer(&mut self, now: Instant) {
+        self.idle_since = now;
+        if self.timers.get(Timer::Trim) == Instant::FAR_FUTURE {
+            self.timers.set(Timer::Trim, now + TRIM_AFTER);
+        }
         let timeout = self.idle_timeout();
         let at = timeout.map_or(Instant::FAR_FUTURE, |timeout| now + timeout);
         self.timers.set(Timer::Idle, at);
-        if let Some(every) = self.config.keep_alive {
+        let every = self.config.keep_alive;
+        if every < Duration::MAX {
             // Early enough that the answer comes before the end.
             let every = timeout.map_or(every, |timeout| every.min(timeout.mul_div(1, 2)));
             self.timers.set(Timer::KeepAlive, now + every);

@@ -10,6 +10,7 @@ use crate::rtt::INITIAL_RTT;
 use crate::stream::{StreamConfig, StreamLimits};
 use crate::time::Duration;
 use crate::transport_parameters::TransportParameters;
+use crate::varint::VarInt;
 use crate::version::SupportedVersion;
 use core::net::SocketAddr;
 use kernel::alloc::AllocError;
@@ -88,6 +89,69 @@ impl Config {
         }
     }
 
+    pub(super) fn streams(&self) -> StreamConfig {
+        StreamConfig {
+            local: StreamLimits::from(&self.parameters),
+            max_window: self.max_window,
+            recv_limit: self.recv_limit,
+        }
+    }
+}
+
+
+/// What a connection keeps of its [`Config`]: all but the transport parameters, of which few matter
+/// once they were declared.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) version: SupportedVersion,
+    pub(super) recv_limit: usize,
+    pub(super) datagram_send_limit: usize,
+    congestion: Algorithm,
+    max_congestion_window: u64,
+    max_pacing_rate: Rate,
+    pub(super) initial_rtt: Duration,
+    interface_mtu: u16,
+    pmtud: bool,
+    ecn: bool,
+    pub(super) grease: bool,
+    pub(super) nagle: bool,
+    pub(super) after_version_negotiation: bool,
+    /// [`Duration::MAX`] for none.
+    pub(super) keep_alive: Duration,
+    /// [`u64::MAX`] for none.
+    pub(super) key_update_packets: u64,
+    /// Our parameters of the same names.
+    pub(super) max_idle_timeout: VarInt,
+    pub(super) ack_delay_exponent: u8,
+    pub(super) grease_quic_bit: bool,
+}
+
+impl From<&Config> for Settings {
+    fn from(config: &Config) -> Self {
+        Self {
+            version: config.version,
+            recv_limit: config.recv_limit,
+            datagram_send_limit: config.datagram_send_limit,
+            congestion: config.congestion,
+            max_congestion_window: config.max_congestion_window,
+            max_pacing_rate: config.max_pacing_rate,
+            initial_rtt: config.initial_rtt,
+            interface_mtu: config.interface_mtu,
+            pmtud: config.pmtud,
+            ecn: config.ecn,
+            grease: config.grease,
+            nagle: config.nagle,
+            after_version_negotiation: config.after_version_negotiation,
+            keep_alive: config.keep_alive.unwrap_or(Duration::MAX),
+            key_update_packets: config.key_update_packets.unwrap_or(u64::MAX),
+            max_idle_timeout: config.parameters.max_idle_timeout,
+            ack_delay_exponent: config.parameters.ack_delay_exponent,
+            grease_quic_bit: config.parameters.grease_quic_bit,
+        }
+    }
+}
+
+impl Settings {
     /// What is known of a new path that carries UDP payloads of `max_udp_payload` bytes at most.
     pub(super) fn path<E>(
         &self,
@@ -121,13 +185,5 @@ impl Config {
         };
         let peer = u16::try_from(peer.max_udp_payload_size.get()).unwrap_or(u16::MAX);
         self.interface_mtu.saturating_sub(headers).min(peer)
-    }
-
-    pub(super) fn streams(&self) -> StreamConfig {
-        StreamConfig {
-            local: StreamLimits::from(&self.parameters),
-            max_window: self.max_window,
-            recv_limit: self.recv_limit,
-        }
     }
 }

@@ -47,6 +47,11 @@ impl Contents {
         self.0.reserve(frames, flags)
     }
 
+    /// Gives memory back. For a connection that has become idle.
+    pub(super) fn trim(&mut self) {
+        self.0.trim();
+    }
+
     /// Adds `frame` to `content`. Fails, without effect, if no room was reserved.
     pub(super) fn add(
         &mut self,

@@ -20,7 +20,6 @@ use crate::varint::VarInt;
 
 impl<E: Environment> Connection<E> {
     /// Processes `frame`. If it is refused, the packet must not be acknowledged.
-    #[inline]
     pub(super) fn on_frame(
         &mut self,
         cx: &mut Context<'_, E>,
@@ -29,7 +28,7 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
         match frame {
-            Frame::Stream(frame) => self.on_stream(cx, &frame, packet, buffer),
+            Frame::Stream(frame) => self.on_stream(cx, &frame, packet.payload_at, buffer),
             Frame::Ack(frame) => self.on_ack(cx, &frame, packet),
             // Those of a datagram have their turn when nothing can be refused any more.
             Frame::Padding { .. } | Frame::Ping | Frame::ImmediateAck | Frame::Datagram { .. } => {
@@ -39,15 +38,15 @@ impl<E: Environment> Connection<E> {
         }
     }
 
-    #[inline]
-    fn on_stream(
+    #[inline(always)]
+    pub(super) fn on_stream(
         &mut self,
         cx: &mut Context<'_, E>,
         frame: &Stream<'_>,
-        packet: &PacketContext<'_>,
+        payload_at: usize,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
-        let data = chunk(packet, &frame.data, buffer)?;
+        let data = chunk(payload_at, &frame.data, buffer)?;
         let Context { env, flags, .. } = cx;
         self.body
             .streams
@@ -71,22 +70,17 @@ impl<E: Environment> Connection<E> {
             PacketType::OneRtt => self.peer_parameters().ack_delay_exponent,
         };
         let info = AckInfo::new(frame, exponent);
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
-        let outcome = self
-            .recovery
-            .on_ack_received(
-                space,
-                &info,
-                frame.ranges(),
-                cx.now,
-                &mut self.paths,
-                &mut reporter,
-            )
-            .map_err(|_| {
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
+        let outcome = self.recovery.on_ack_received(
+            space,
+            &info,
+            frame.ranges(),
+            cx.now,
+            &mut self.paths,
+            &mut reporter,
+        );
+        reporter.finish();
+        let outcome = outcome.map_err(|_| {
                 // RFC 9000 §13.1: An endpoint SHOULD treat receipt of an acknowledgment for a
                 // packet it did not send as a connection error of type PROTOCOL_VIOLATION.
                 violation(FrameType::ACK, "packet acknowledged that was not sent")
@@ -125,7 +119,7 @@ impl<E: Environment> Connection<E> {
         packet: &PacketContext<'_>,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
-        let chunk = chunk(packet, data, buffer)?;
+        let chunk = chunk(packet.payload_at, data, buffer)?;
         let limit = self
             .config
             .recv_limit
@@ -210,9 +204,11 @@ impl<E: Environment> Connection<E> {
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) -> Result<(), FrameError> {
         let space = packet.packet_type.space();
-        let data = chunk(packet, &frame.data, buffer)?;
-        let crypto = &mut self.body.space_mut(space).crypto;
-        let more = crypto.on_crypto(frame, data, cx.flags)?;
+        let data = chunk(packet.payload_at, &frame.data, buffer)?;
+        let Some(state) = self.body.space_mut(space) else {
+            return Ok(());
+        };
+        let more = state.crypto.on_crypto(frame, data, cx.flags)?;
         if more {
             cx.env.event(Event::Crypto { space });
         }
@@ -240,7 +236,7 @@ impl<E: Environment> Connection<E> {
         sequence: VarInt,
         packet: &PacketContext<'_>,
     ) -> Result<(), FrameError> {
-        let used = ConnectionId::new(packet.dcid).and_then(|cid| self.body.local_cids.find(&cid));
+        let used = ConnectionId::new(packet.dcid()).and_then(|cid| self.body.local_cids.find(&cid));
         let retired = self.body.local_cids.on_retire(sequence, used)?;
         if let Some(cid) = retired {
             cx.env.event(Event::CidRetired(cid));
@@ -262,8 +258,7 @@ impl<E: Environment> Connection<E> {
     }
 
     fn on_ack_frequency(&mut self, frame: &AckFrequency) {
-        let space = PacketType::OneRtt.space();
-        self.body.space_mut(space).receiver.on_ack_frequency(frame);
+        self.body.application.receiver.on_ack_frequency(frame);
     }
 
     /// The parameters of the peer; before they are known, the defaults.
@@ -282,14 +277,14 @@ impl<E: Environment> Connection<E> {
     }
 }
 
-/// A reference to `data` of the packet.
+/// A reference to `data` of a packet whose payload begins at `payload_at` of the datagram.
 #[inline]
 fn chunk<B: ReceiveBuffer>(
-    packet: &PacketContext<'_>,
+    payload_at: usize,
     data: &Payload<'_>,
     buffer: &mut B,
 ) -> Result<B::Chunk, FrameError> {
-    let start = packet.payload_at.saturating_add(data.offset);
+    let start = payload_at.saturating_add(data.offset);
     let end = start.saturating_add(data.bytes.len());
     buffer
         .chunk(start..end, data.bytes)

@@ -22,10 +22,12 @@ use crate::crypto::{
 use crate::error::{TransportError, TransportErrorCode};
 use crate::packet::{
     Discard, OpenError, OpenedPacket, PacketNumber, PacketNumberSpace, PacketType, ProtectedPacket,
+    UnprotectedHeader,
 };
 use crate::role::Role;
 use crate::version::SupportedVersion;
 use core::mem::{replace, swap};
+use kernel::alloc::{AllocError, Flags, KBox};
 
 /// What protects the packets of one direction at one level.
 pub(super) struct Direction<P: CryptoProvider> {
@@ -59,15 +61,21 @@ enum Spare {
     Previous,
 }
 
-/// The keys of a connection.
-pub(super) struct Keys<P: CryptoProvider> {
-    pub(super) initial: Level<P>,
-    pub(super) handshake: Level<P>,
+/// The keys of the handshake.
+pub(super) struct EarlyKeys<P: CryptoProvider> {
+    initial: Level<P>,
+    handshake: Level<P>,
     /// A server that goes on in another version receives Initial packets of the version that the
     /// client began with, until the client has noticed.
     original: Option<Direction<P>>,
     /// A client sends with them, a server receives.
-    pub(super) zero_rtt: Option<Direction<P>>,
+    zero_rtt: Option<Direction<P>>,
+}
+
+/// The keys of a connection.
+pub(super) struct Keys<P: CryptoProvider> {
+    /// Those before 1-RTT, until the last of them is discarded.
+    early: Option<KBox<EarlyKeys<P>>>,
     rx: Option<Phased<P>>,
     tx: Option<Phased<P>>,
     suite: Option<CipherSuite>,
@@ -129,12 +137,15 @@ impl<P: CryptoProvider> Phased<P> {
 
 impl<P: CryptoProvider> Keys<P> {
     /// No keys.
-    pub(super) const fn new() -> Self {
-        Self {
+    pub(super) fn new(flags: Flags) -> Result<Self, AllocError> {
+        let early = EarlyKeys {
             initial: Level::NONE,
             handshake: Level::NONE,
             original: None,
             zero_rtt: None,
+        };
+        Ok(Self {
+            early: Some(KBox::new(early, flags)?),
             rx: None,
             tx: None,
             suite: None,
@@ -144,6 +155,51 @@ impl<P: CryptoProvider> Keys<P> {
             first_received: None,
             failed: 0,
             unencrypted: false,
+        })
+    }
+
+    fn early(&self) -> Option<&EarlyKeys<P>> {
+        self.early.as_deref()
+    }
+
+    fn early_mut(&mut self) -> Option<&mut EarlyKeys<P>> {
+        self.early.as_deref_mut()
+    }
+
+    /// What packets of that type are sent with, which are not 1-RTT packets.
+    pub(super) fn early_tx(&mut self, packet_type: PacketType) -> Option<&mut Direction<P>> {
+        let early = self.early_mut()?;
+        match packet_type {
+            PacketType::Initial => early.initial.tx.as_mut(),
+            PacketType::Handshake => early.handshake.tx.as_mut(),
+            PacketType::ZeroRtt => early.zero_rtt.as_mut(),
+            PacketType::OneRtt => None,
+        }
+    }
+
+    /// Whether there are keys for 0-RTT packets.
+    pub(super) fn has_zero_rtt(&self) -> bool {
+        self.early().is_some_and(|early| early.zero_rtt.is_some())
+    }
+
+    /// The keys for 0-RTT packets are not needed any more.
+    pub(super) fn discard_zero_rtt(&mut self) {
+        if let Some(early) = self.early_mut() {
+            early.zero_rtt = None;
+        }
+        self.settle_early();
+    }
+
+    /// Frees the early keys when there are none left.
+    fn settle_early(&mut self) {
+        let left = self.early().is_some_and(|early| {
+            let levels = [&early.initial, &early.handshake];
+            levels.iter().any(|level| level.rx.is_some() || level.tx.is_some())
+                || early.original.is_some()
+                || early.zero_rtt.is_some()
+        });
+        if !left {
+            self.early = None;
         }
     }
 
@@ -160,10 +216,11 @@ impl<P: CryptoProvider> Keys<P> {
             Role::Client => (client, server),
             Role::Server => (server, client),
         };
-        self.initial = Level {
+        let initial = Level {
             rx: Some(Direction::new(provider, &rx, KeyUse::Initial)?),
             tx: Some(Direction::new(provider, &tx, KeyUse::Initial)?),
         };
+        self.early_mut().ok_or(CryptoError)?.initial = initial;
         Ok(())
     }
 
@@ -177,11 +234,12 @@ impl<P: CryptoProvider> Keys<P> {
         version: SupportedVersion,
         dcid: &ConnectionId,
     ) -> Result<Level<P>, CryptoError> {
-        let before = replace(&mut self.initial, Level::NONE);
+        let early = self.early_mut().ok_or(CryptoError)?;
+        let before = replace(&mut early.initial, Level::NONE);
         match self.set_initial(provider, role, version, dcid) {
             Ok(()) => Ok(before),
             Err(error) => {
-                self.initial = before;
+                self.restore_version(before);
                 Err(error)
             }
         }
@@ -189,12 +247,16 @@ impl<P: CryptoProvider> Keys<P> {
 
     /// The version stays as it was.
     pub(super) fn restore_version(&mut self, before: Level<P>) {
-        self.initial = before;
+        if let Some(early) = self.early_mut() {
+            early.initial = before;
+        }
     }
 
     /// Keeps what is needed to receive Initial packets of the version before.
     pub(super) fn keep_original(&mut self, before: Level<P>) {
-        self.original = before.rx;
+        if let Some(early) = self.early_mut() {
+            early.original = before.rx;
+        }
     }
 
     /// Opens an Initial packet of the version that the client began with.
@@ -203,7 +265,10 @@ impl<P: CryptoProvider> Keys<P> {
         packet: ProtectedPacket<'a>,
         largest: Option<PacketNumber>,
     ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
-        let keys = self.original.as_mut().ok_or(Discard::CryptoFailed)?;
+        let keys = self
+            .early_mut()
+            .and_then(|early| early.original.as_mut())
+            .ok_or(Discard::CryptoFailed)?;
         let opened = packet
             .unprotect_header(&keys.header, largest)?
             .open(&mut keys.packet)?;
@@ -222,13 +287,15 @@ impl<P: CryptoProvider> Keys<P> {
             PacketType::Initial => {}
             PacketType::Handshake => {
                 let keys = Direction::new(provider, secret, KeyUse::Handshake)?;
+                let early = self.early_mut().ok_or(CryptoError)?;
                 match sending {
-                    true => self.handshake.tx = Some(keys),
-                    false => self.handshake.rx = Some(keys),
+                    true => early.handshake.tx = Some(keys),
+                    false => early.handshake.rx = Some(keys),
                 }
             }
             PacketType::ZeroRtt => {
-                self.zero_rtt = Some(Direction::new(provider, secret, KeyUse::ZeroRtt)?);
+                let keys = Direction::new(provider, secret, KeyUse::ZeroRtt)?;
+                self.early_mut().ok_or(CryptoError)?.zero_rtt = Some(keys);
             }
             PacketType::OneRtt => {
                 let keys = Phased::new(provider, secret)?;
@@ -244,41 +311,52 @@ impl<P: CryptoProvider> Keys<P> {
 
     /// Whether there are keys to send packets of that type.
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
-        match packet_type {
-            PacketType::Initial => self.initial.tx.is_some(),
-            PacketType::Handshake => self.handshake.tx.is_some(),
+        let early = match packet_type {
+            PacketType::OneRtt => return self.tx.is_some(),
+            _ => self.early(),
+        };
+        early.is_some_and(|early| match packet_type {
+            PacketType::Initial => early.initial.tx.is_some(),
+            PacketType::Handshake => early.handshake.tx.is_some(),
             // RFC 9000 §17.2.3: A client MUST NOT send 0-RTT packets once it starts processing
             // 1-RTT packets from the server. RFC 9001 §5.6: Once a client has installed 1-RTT keys,
             // it MUST NOT send any more 0-RTT packets.
-            PacketType::ZeroRtt => self.zero_rtt.is_some() && self.tx.is_none(),
-            PacketType::OneRtt => self.tx.is_some(),
-        }
+            PacketType::ZeroRtt | PacketType::OneRtt => {
+                early.zero_rtt.is_some() && self.tx.is_none()
+            }
+        })
     }
 
     /// Whether there are keys to open packets of that type.
+    #[inline]
     pub(super) fn can_receive(&self, packet_type: PacketType) -> bool {
-        match packet_type {
-            PacketType::Initial => self.initial.rx.is_some(),
-            PacketType::Handshake => self.handshake.rx.is_some(),
-            PacketType::ZeroRtt => self.zero_rtt.is_some(),
-            PacketType::OneRtt => self.rx.is_some(),
-        }
+        let early = match packet_type {
+            PacketType::OneRtt => return self.rx.is_some(),
+            _ => self.early(),
+        };
+        early.is_some_and(|early| match packet_type {
+            PacketType::Initial => early.initial.rx.is_some(),
+            PacketType::Handshake => early.handshake.rx.is_some(),
+            PacketType::ZeroRtt | PacketType::OneRtt => early.zero_rtt.is_some(),
+        })
     }
 
     /// The keys of a space are not needed any more.
     pub(super) fn discard(&mut self, space: PacketNumberSpace) {
-        match space {
-            PacketNumberSpace::Initial => {
-                self.initial = Level::NONE;
-                self.original = None;
+        match (space, self.early_mut()) {
+            (PacketNumberSpace::Initial, Some(early)) => {
+                early.initial = Level::NONE;
+                early.original = None;
             }
-            PacketNumberSpace::Handshake => self.handshake = Level::NONE,
-            PacketNumberSpace::ApplicationData => {
-                self.zero_rtt = None;
+            (PacketNumberSpace::Handshake, Some(early)) => early.handshake = Level::NONE,
+            (PacketNumberSpace::Initial | PacketNumberSpace::Handshake, None) => {}
+            (PacketNumberSpace::ApplicationData, _) => {
+                self.discard_zero_rtt();
                 self.rx = None;
                 self.tx = None;
             }
         }
+        self.settle_early();
     }
 
     /// The key phase that packets are sent in.
@@ -313,18 +391,20 @@ impl<P: CryptoProvider> Keys<P> {
     /// Opens `packet`; `largest` is the largest packet number received in its space.
     ///
     /// Without keys for it the packet is given back.
-    #[inline]
     pub(super) fn open<'a>(
         &mut self,
         provider: &P,
         packet: ProtectedPacket<'a>,
         largest: Option<PacketNumber>,
     ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        if packet.packet_type() == PacketType::OneRtt {
+            return self.open_one_rtt(provider, packet, largest);
+        }
+        let early = self.early_mut().ok_or(Discard::CryptoFailed)?;
         let keys = match packet.packet_type() {
-            PacketType::OneRtt => return self.open_one_rtt(provider, packet, largest),
-            PacketType::Initial => self.initial.rx.as_mut(),
-            PacketType::Handshake => self.handshake.rx.as_mut(),
-            PacketType::ZeroRtt => self.zero_rtt.as_mut(),
+            PacketType::Initial => early.initial.rx.as_mut(),
+            PacketType::Handshake => early.handshake.rx.as_mut(),
+            PacketType::ZeroRtt | PacketType::OneRtt => early.zero_rtt.as_mut(),
         };
         let keys = keys.ok_or(Discard::CryptoFailed)?;
         let opened = packet
@@ -333,30 +413,71 @@ impl<P: CryptoProvider> Keys<P> {
         Ok((opened, PhaseChange::None))
     }
 
-    #[inline]
     fn open_one_rtt<'a>(
         &mut self,
         provider: &P,
         packet: ProtectedPacket<'a>,
         largest: Option<PacketNumber>,
     ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
-        if self.unencrypted {
-            return Ok((packet.open_unencrypted(largest)?, PhaseChange::None));
+        match self.unencrypted {
+            true => Ok((packet.open_unencrypted(largest)?, PhaseChange::None)),
+            false => self.open_encrypted(provider, packet, largest),
         }
+    }
+
+    /// Opens a 1-RTT packet that is encrypted.
+    fn open_encrypted<'a>(
+        &mut self,
+        provider: &P,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let header = self.unprotect(packet, largest)?;
+        match header.key_phase() == self.phase {
+            true => self.open_same_phase(header),
+            false => self.open_other_phase(provider, header, largest),
+        }
+    }
+
+    /// Removes the header protection of a 1-RTT packet.
+    #[inline(always)]
+    pub(super) fn unprotect<'a>(
+        &self,
+        packet: ProtectedPacket<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<UnprotectedHeader<'a>, OpenError> {
+        let rx = self.rx.as_ref().ok_or(Discard::CryptoFailed)?;
+        Ok(packet.unprotect_header(&rx.header, largest)?)
+    }
+
+    /// Opens a 1-RTT packet with the same key phase bit as those before.
+    #[inline(always)]
+    pub(super) fn open_same_phase<'a>(
+        &mut self,
+        header: UnprotectedHeader<'a>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
         let rx = self.rx.as_mut().ok_or(Discard::CryptoFailed)?;
-        let header = packet.unprotect_header(&rx.header, largest)?;
         let number = header.number();
-        if header.key_phase() == self.phase {
-            let opened = header.open(&mut rx.current)?;
-            let begun = match self.first_received {
-                None => PhaseChange::Begun,
-                Some(_) => PhaseChange::None,
-            };
-            if self.first_received.is_none_or(|first| number < first) {
-                self.first_received = Some(number);
-            }
-            return Ok((opened, begun));
+        let opened = header.open(&mut rx.current)?;
+        let begun = match self.first_received {
+            None => PhaseChange::Begun,
+            Some(_) => PhaseChange::None,
+        };
+        if self.first_received.is_none_or(|first| number < first) {
+            self.first_received = Some(number);
         }
+        Ok((opened, begun))
+    }
+
+    /// Opens a 1-RTT packet with another key phase bit than those before.
+    pub(super) fn open_other_phase<'a>(
+        &mut self,
+        provider: &P,
+        header: UnprotectedHeader<'a>,
+        largest: Option<PacketNumber>,
+    ) -> Result<(OpenedPacket<'a>, PhaseChange), OpenError> {
+        let rx = self.rx.as_mut().ok_or(Discard::CryptoFailed)?;
+        let number = header.number();
         // RFC 9001 §5.5: a packet that appears to trigger a key update but cannot be unprotected
         // successfully MUST be discarded […] it MUST discard all packets in the same packet number
         // space with higher packet numbers if they cannot be successfully unprotected with either
@@ -404,18 +525,15 @@ impl<P: CryptoProvider> Keys<P> {
         }
     }
 
-    /// Whether keys should be updated before more is sent: after `packets` in this phase, if that
-    /// is given, and long before the limit of the cipher suite.
+    /// Whether keys should be updated before more is sent: after `packets` in this phase, and long before the limit of the cipher suite.
     // RFC 9001 §5.3: An endpoint MUST initiate a key update (Section 6) prior to exceeding any
     // limit set for the AEAD that is in use. RFC 9001 §6.6: Endpoints MUST initiate a key update
     // before sending more protected packets than the confidentiality limit for the selected AEAD
     // permits.
-    pub(super) fn wants_update(&self, packets: Option<u64>) -> bool {
+    pub(super) fn wants_update(&self, packets: u64) -> bool {
         let (sent, limit) = self.usage();
         // With a quarter to go an update that has to wait for an acknowledgment still comes.
-        let soft = limit
-            .saturating_sub(limit / 4)
-            .min(packets.unwrap_or(u64::MAX));
+        let soft = limit.saturating_sub(limit / 4).min(packets);
         !self.unencrypted && sent >= soft
     }
 

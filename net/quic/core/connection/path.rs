@@ -145,6 +145,7 @@ impl Path {
         }
     }
 
+    #[inline]
     pub(super) fn on_received(&mut self, bytes: usize) {
         self.received = self.received.saturating_add(crate::offset::bytes(bytes));
     }
@@ -317,6 +318,14 @@ impl PathSet {
             .iter()
             .find(|path| path.addresses == *addresses)
             .map(|path| path.id)
+    }
+
+    /// The path between these addresses.
+    #[inline]
+    pub(super) fn find_mut(&mut self, addresses: &Addresses) -> Option<&mut Path> {
+        self.paths
+            .iter_mut()
+            .find(|path| path.addresses == *addresses)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Path> {

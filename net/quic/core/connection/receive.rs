@@ -18,6 +18,7 @@ use crate::packet::{
 use crate::role::Role;
 use crate::stream::FrameError;
 use crate::version::negotiation::{answer_negotiation_packet, NegotiationAnswer};
+use core::ops::Range;
 use kernel::alloc::KVec;
 
 /// How a datagram arrived.
@@ -30,16 +31,35 @@ pub struct Arrival {
 }
 
 /// What there is to know about a packet while its frames are processed.
-#[derive(Copy, Clone)]
+#[derive(Clone)]
 pub(super) struct PacketContext<'a> {
     pub(super) packet_type: PacketType,
-    pub(super) number: PacketNumber,
     /// The path it came on.
     pub(super) path: u8,
     /// Where its payload begins in the datagram.
     pub(super) payload_at: usize,
+    /// Its header, and where in that the Destination Connection ID is.
+    header: &'a [u8],
+    dcid: Range<usize>,
+}
+
+impl<'a> PacketContext<'a> {
+    /// What there is to know about `packet`, which came on `path`.
+    #[inline]
+    pub(super) fn new(packet: &OpenedPacket<'a>, path: u8) -> Self {
+        Self {
+            packet_type: packet.packet_type(),
+            path,
+            payload_at: packet.payload_offset,
+            header: packet.header(),
+            dcid: packet.dcid_range(),
+        }
+    }
+
     /// Destination Connection ID.
-    pub(super) dcid: &'a [u8],
+    pub(super) fn dcid(&self) -> &'a [u8] {
+        self.header.get(self.dcid.clone()).unwrap_or_default()
+    }
 }
 
 /// How the datagram of a packet came.
@@ -52,13 +72,82 @@ struct Came<'a> {
 }
 
 /// What became of a packet.
-enum Processed {
+pub(super) enum Fate {
     /// Its frames took effect.
-    Yes,
+    Processed,
     /// It is authentic, but had been received before, or there was no memory for it.
     Dropped,
     /// It could not be opened, or is none of this connection.
     Unopened,
+}
+
+/// How far the frames of a packet have been processed, and what they were.
+#[derive(Copy, Clone)]
+pub(super) struct Progress {
+    /// How many bytes of the payload.
+    len: usize,
+    eliciting: bool,
+    probing: bool,
+    immediate: bool,
+    /// There are DATAGRAM frames, whose turn comes last.
+    datagrams: bool,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            len: 0,
+            eliciting: false,
+            probing: true,
+            immediate: false,
+            datagrams: false,
+        }
+    }
+}
+
+impl Progress {
+    /// A STREAM frame of `len` bytes was processed.
+    #[inline]
+    pub(super) fn after_stream(len: usize) -> Self {
+        Self {
+            len,
+            eliciting: true,
+            probing: false,
+            immediate: false,
+            datagrams: false,
+        }
+    }
+}
+
+/// What is left to do when the frames of a packet are processed.
+#[derive(Copy, Clone)]
+pub(super) struct Processed {
+    packet_type: PacketType,
+    number: PacketNumber,
+    spin: bool,
+    path: u8,
+    /// The largest packet number before.
+    largest: Option<PacketNumber>,
+    ecn: EcnCodepoint,
+}
+
+impl Processed {
+    #[inline]
+    pub(super) fn new(
+        packet: &OpenedPacket<'_>,
+        path: u8,
+        largest: Option<PacketNumber>,
+        ecn: EcnCodepoint,
+    ) -> Self {
+        Self {
+            packet_type: packet.packet_type(),
+            number: packet.number,
+            spin: packet.spin(),
+            path,
+            largest,
+            ecn,
+        }
+    }
 }
 
 impl<E: Environment> Connection<E> {
@@ -83,11 +172,14 @@ impl<E: Environment> Connection<E> {
             State::Closing => return self.on_datagram_while_closing(arrival, bytes.len()),
             State::Draining | State::Closed => return,
         }
-        let known = self.paths.find(&arrival.addresses);
-        if let Some(path) = known.and_then(|id| self.paths.get_mut(id)) {
+        if let Some(path) = self.paths.find_mut(&arrival.addresses) {
             // RFC 9000 §8.1: servers MUST count all of the payload bytes received in datagrams that
             // are uniquely attributed to a single connection.
             path.on_received(bytes.len());
+            let path = path.id;
+            if self.is_short_datagram(bytes) {
+                return self.on_short_datagram(cx, arrival, path, bytes, buffer);
+            }
         }
         self.on_packets(cx, arrival, bytes, buffer);
     }
@@ -123,10 +215,7 @@ impl<E: Environment> Connection<E> {
             return;
         }
         let len = bytes.len();
-        let fixed_bit = match self.config.parameters.grease_quic_bit {
-            true => FixedBit::Ignored,
-            false => FixedBit::Required,
-        };
+        let fixed_bit = self.fixed_bit_rule();
         let mut heard = false;
         let mut opened = false;
         // RFC 9000 §12.2: The receiver of coalesced QUIC packets MUST individually process each
@@ -139,14 +228,14 @@ impl<E: Environment> Connection<E> {
                 Ok(Packet::Retry(packet)) => self.on_retry(cx, &packet),
                 Ok(Packet::VersionNegotiation(packet)) => {
                     self.on_version_negotiation(cx, &packet);
-                    Ok(Processed::Unopened)
+                    Ok(Fate::Unopened)
                 }
                 Err(discard) => Err(discard.into()),
             };
             match result {
-                Ok(Processed::Yes) => (heard, opened) = (true, true),
-                Ok(Processed::Dropped) => opened = true,
-                Ok(Processed::Unopened) => {}
+                Ok(Fate::Processed) => (heard, opened) = (true, true),
+                Ok(Fate::Dropped) => opened = true,
+                Ok(Fate::Unopened) => {}
                 Err(OpenError::Discard(discard)) => self.on_discard(cx, discard),
                 Err(OpenError::Close(error)) => self.close_with(cx, error),
             }
@@ -167,8 +256,18 @@ impl<E: Environment> Connection<E> {
         self.update_amplification(cx.now);
     }
 
+    // RFC 9287 §3: an endpoint that advertises the grease_quic_bit transport parameter MUST accept
+    // packets with the QUIC Bit set to a value of 0.
+    #[inline]
+    pub(super) fn fixed_bit_rule(&self) -> FixedBit {
+        match self.config.grease_quic_bit {
+            true => FixedBit::Ignored,
+            false => FixedBit::Required,
+        }
+    }
+
     /// A packet was dropped.
-    fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) {
+    pub(super) fn on_discard(&mut self, cx: &mut Context<'_, E>, discard: Discard) {
         self.stats.packets_discarded = self.stats.packets_discarded.saturating_add(1);
         if discard == Discard::Unauthenticated {
             if let Err(error) = self.keys.on_unauthenticated() {
@@ -182,7 +281,7 @@ impl<E: Environment> Connection<E> {
     // the remote address on which the datagram was received. If the last 16 bytes of the datagram
     // are identical in value to a stateless reset token, the endpoint MUST enter the draining
     // period and not send any further packets on this connection.
-    fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
+    pub(super) fn check_stateless_reset(&mut self, cx: &mut Context<'_, E>, bytes: &[u8]) {
         let is_reset = StatelessResetToken::at_end_of(bytes)
             .is_some_and(|token| self.body.remote_cids.is_reset_token(&token));
         if is_reset {
@@ -193,12 +292,22 @@ impl<E: Environment> Connection<E> {
     /// Something of the peer was processed.
     // RFC 9000 §10.1: An endpoint restarts its idle timer when a packet from its peer is received
     // and processed successfully.
-    fn on_heard(&mut self, cx: &mut Context<'_, E>) {
+    #[inline]
+    pub(super) fn on_heard(&mut self, cx: &mut Context<'_, E>) {
         self.heard = true;
         self.eliciting_since_heard = false;
-        self.restart_idle_timer(cx.now);
+        // Many datagrams arrive at a time.
+        if self.idle_since != cx.now {
+            self.restart_idle_timer(cx.now);
+        }
+        // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent.
+        let validated = self.paths.active().is_some_and(|path| path.validated);
+        if self.amplification_limited || !validated {
+            self.update_amplification(cx.now);
+        }
     }
 
+    #[inline(never)]
     fn on_packet(
         &mut self,
         cx: &mut Context<'_, E>,
@@ -207,24 +316,28 @@ impl<E: Environment> Connection<E> {
         packet: ProtectedPacket<'_>,
         datagram_len: usize,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
-    ) -> Result<Processed, OpenError> {
+    ) -> Result<Fate, OpenError> {
         let packet_type = packet.packet_type();
         if !self.is_expected(&packet, datagram_len) {
-            return Ok(Processed::Unopened);
+            return Ok(Fate::Unopened);
         }
         if !self.can_open(packet_type) {
             if self.may_come(packet_type) {
                 buffer.defer(packet.range(), packet_type);
             }
-            return Ok(Processed::Unopened);
+            return Ok(Fate::Unopened);
         }
         let space = packet_type.space();
-        let largest = self.body.space(space).receiver.largest_received();
+        let Some(state) = self.body.space(space) else {
+            return Ok(Fate::Dropped);
+        };
+        let largest = state.receiver.largest_received();
         let (opened, phase) = self.open(cx, packet, largest)?;
         // RFC 9000 §12.3: Duplicate suppression MUST happen after removing packet protection.
-        if self.body.space(space).receiver.is_duplicate(opened.number) {
+        let state = self.body.space(space);
+        if state.is_some_and(|space| space.receiver.is_duplicate(opened.number)) {
             self.stats.packets_duplicate = self.stats.packets_duplicate.saturating_add(1);
-            return Ok(Processed::Dropped);
+            return Ok(Fate::Dropped);
         }
         if phase == PhaseChange::Begun {
             self.on_key_phase(cx);
@@ -279,7 +392,7 @@ impl<E: Environment> Connection<E> {
     // Connection ID […] if subsequent Initial packets include a different Source Connection ID,
     // they MUST be discarded.
     fn is_from_peer(&self, packet: &ProtectedPacket<'_>) -> bool {
-        self.peer_cid
+        self.peer_cid()
             .is_none_or(|cid| cid.as_slice() == packet.scid())
     }
 
@@ -313,14 +426,18 @@ impl<E: Environment> Connection<E> {
         known: Option<u8>,
         packet: &OpenedPacket<'_>,
     ) -> Result<(), OpenError> {
-        if self.peer_cid.is_none() {
+        if let Some(negotiation) = self
+            .negotiation
+            .as_mut()
+            .filter(|negotiation| negotiation.peer_cid.is_none())
+        {
             // RFC 9000 §7.2: Upon first receiving an Initial or Retry packet from the server, the
             // client uses the Source Connection ID supplied by the server as the Destination
             // Connection ID for subsequent packets.
             // RFC 9000 §7.2: A client MUST change the Destination Connection ID it uses for sending
             // packets in response to only the first received Initial or Retry packet.
             let cid = ConnectionId::new(packet.scid()).ok_or(Discard::ConnectionIdTooLong)?;
-            self.peer_cid = Some(cid);
+            negotiation.peer_cid = Some(cid);
             self.body.remote_cids.set_initial(cid);
         }
         if packet.packet_type() == PacketType::Handshake {
@@ -346,86 +463,117 @@ impl<E: Environment> Connection<E> {
         largest: Option<PacketNumber>,
         packet: &OpenedPacket<'_>,
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
-    ) -> Result<Processed, OpenError> {
+    ) -> Result<Fate, OpenError> {
         let Came {
             arrival,
             known,
             datagram_len,
         } = *came;
-        let space = packet.packet_type().space();
         let known = known.or_else(|| self.paths.find(&arrival.addresses));
         let Some(path) = known.or_else(|| self.new_path(cx, arrival, datagram_len)) else {
-            return Ok(Processed::Dropped);
+            return Ok(Fate::Dropped);
         };
-        let context = PacketContext {
-            packet_type: packet.packet_type(),
-            number: packet.number,
-            path,
-            payload_at: packet.payload_offset,
-            dcid: packet.dcid(),
-        };
+        let processed = Processed::new(packet, path, largest, arrival.ecn);
+        self.process_frames(cx, &processed, packet, Progress::default(), buffer)
+    }
+
+    /// Processes the frames of `packet` from `progress` on.
+    pub(super) fn process_frames(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        processed: &Processed,
+        packet: &OpenedPacket<'_>,
+        mut progress: Progress,
+        buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
+    ) -> Result<Fate, OpenError> {
+        let context = PacketContext::new(packet, processed.path);
         let rules = self.rules;
-        let mut eliciting = false;
-        let mut probing = true;
-        let mut immediate = false;
-        let mut datagrams = false;
-        let frames =
+        let mut frames =
             Frames::new(packet.payload, context.packet_type, &rules).map_err(OpenError::Close)?;
+        frames.pass_over(progress.len);
         for frame in frames {
             let frame = frame.map_err(OpenError::Close)?;
-            eliciting |= frame.is_ack_eliciting();
-            probing &= frame.is_probing();
-            immediate |= matches!(frame, Frame::ImmediateAck);
-            datagrams |= matches!(frame, Frame::Datagram { .. });
+            progress.eliciting |= frame.is_ack_eliciting();
+            progress.probing &= frame.is_probing();
+            progress.immediate |= matches!(frame, Frame::ImmediateAck);
+            progress.datagrams |= matches!(frame, Frame::Datagram { .. });
             match self.on_frame(cx, frame, &context, buffer) {
                 Ok(()) => {}
-                // It is as if the packet had been lost.
-                Err(FrameError::Refused) => {
-                    self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
-                    return Ok(Processed::Dropped);
-                }
-                // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
-                // contents of these packets prior to discovering an error.
-                Err(FrameError::Transport(error)) => return Err(OpenError::Close(error)),
+                Err(error) => return self.on_frame_error(error),
             }
             if !matches!(self.state, State::Open) {
-                return Ok(Processed::Yes);
+                return Ok(Fate::Processed);
             }
         }
-        // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
-        // successfully removed and all frames contained in the packet have been processed.
-        let receiver = &mut self.body.space_mut(space).receiver;
-        receiver.on_packet_received(packet.number, eliciting, arrival.ecn, cx.now, cx.flags);
-        if immediate {
-            receiver.on_immediate_ack();
-        }
-        if datagrams {
+        if progress.datagrams {
             self.on_datagram_frames(cx, packet.payload, &context, buffer);
         }
-        self.stats.packets_received = self.stats.packets_received.saturating_add(1);
-        if context.packet_type == PacketType::OneRtt {
-            self.on_one_rtt_packet(cx, packet.spin(), largest, &context, probing);
+        self.on_processed(cx, processed, &progress);
+        Ok(Fate::Processed)
+    }
+
+    /// A frame was not taken up.
+    #[cold]
+    pub(super) fn on_frame_error(&mut self, error: FrameError) -> Result<Fate, OpenError> {
+        match error {
+            // It is as if the packet had been lost.
+            FrameError::Refused => {
+                self.stats.packets_refused = self.stats.packets_refused.saturating_add(1);
+                Ok(Fate::Dropped)
+            }
+            // RFC 9000 §5.2: An endpoint MUST generate a connection error if processing the
+            // contents of these packets prior to discovering an error.
+            FrameError::Transport(error) => Err(OpenError::Close(error)),
         }
-        Ok(Processed::Yes)
+    }
+
+    /// All frames of a packet were processed.
+    #[inline(always)]
+    pub(super) fn on_processed(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        packet: &Processed,
+        progress: &Progress,
+    ) {
+        // RFC 9000 §13.1: A packet MUST NOT be acknowledged until packet protection has been
+        // successfully removed and all frames contained in the packet have been processed.
+        let Some(space) = self.body.space_mut(packet.packet_type.space()) else {
+            return;
+        };
+        let receiver = &mut space.receiver;
+        receiver.on_packet_received(
+            packet.number,
+            progress.eliciting,
+            packet.ecn,
+            cx.now,
+            cx.flags,
+        );
+        if progress.immediate {
+            receiver.on_immediate_ack();
+        }
+        self.stats.packets_received = self.stats.packets_received.wrapping_add(1);
+        if packet.packet_type == PacketType::OneRtt {
+            self.on_one_rtt_packet(cx, packet, progress.probing);
+        }
     }
 
     /// A 1-RTT packet was processed.
-    #[inline]
+    #[inline(always)]
     fn on_one_rtt_packet(
         &mut self,
         cx: &mut Context<'_, E>,
-        spin: bool,
-        largest: Option<PacketNumber>,
-        context: &PacketContext<'_>,
+        packet: &Processed,
         probing: bool,
     ) {
         // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
         // short time; the RECOMMENDED time period is three times the Probe Timeout.
-        if self.keys.zero_rtt.is_some() && !self.timers.is_set(Timer::ZeroRttDiscard) {
+        if self.keys.has_zero_rtt() && !self.timers.is_set(Timer::ZeroRttDiscard) {
             let at = cx.now + self.pto().times(3);
             self.timers.set(Timer::ZeroRttDiscard, at);
         }
-        let newest = largest.is_none_or(|largest| context.number > largest);
+        let newest = packet
+            .largest
+            .is_none_or(|largest| packet.number > largest);
         if !newest {
             return;
         }
@@ -434,11 +582,11 @@ impl<E: Environment> Connection<E> {
         // server to the same.
         // RFC 9000 §17.4: When the spin bit is disabled, endpoints MAY set the spin bit to any
         // value and MUST ignore any incoming value.
-        self.spin = self.spins && (spin != (self.role == Role::Client));
+        self.spin = self.spins && (packet.spin != (self.role == Role::Client));
         // RFC 9000 §9.3: An endpoint only changes the address to which it sends packets in response
         // to the highest-numbered non-probing packet.
-        if !probing && context.path != self.paths.active_id() && self.role == Role::Server {
-            self.on_peer_migrated(cx, context.path);
+        if !probing && packet.path != self.paths.active_id() && self.role == Role::Server {
+            self.on_peer_migrated(cx, packet.path);
         }
     }
 
@@ -477,13 +625,13 @@ impl<E: Environment> Connection<E> {
         &mut self,
         cx: &mut Context<'_, E>,
         packet: &UnverifiedRetry<'_>,
-    ) -> Result<Processed, OpenError> {
+    ) -> Result<Fate, OpenError> {
         // RFC 9000 §17.2.5.2: A client MUST accept and process at most one Retry packet for each
         // connection attempt. After the client has received and processed an Initial or Retry
         // packet from the server, it MUST discard any subsequent Retry packets that it receives.
-        let first = self.role == Role::Client && self.peer_cid.is_none();
-        if !first || self.retry_source.is_some() {
-            return Ok(Processed::Unopened);
+        let first = self.role == Role::Client && self.peer_cid().is_none();
+        if !first || self.retry_source().is_some() || self.negotiation.is_none() {
+            return Ok(Fate::Unopened);
         }
         let retry = packet
             .verify(
@@ -494,11 +642,11 @@ impl<E: Environment> Connection<E> {
             )
             .map_err(|_| Discard::CryptoFailed)?;
         let Some(retry) = retry else {
-            return Ok(Processed::Unopened);
+            return Ok(Fate::Unopened);
         };
         let mut token = KVec::new();
         if token.extend_from_slice(retry.token, cx.flags).is_err() {
-            return Ok(Processed::Dropped);
+            return Ok(Fate::Dropped);
         }
         // RFC 9001 §5.2: the client uses the Source Connection ID of the Retry packet to derive the
         // keys of later Initial packets.
@@ -507,29 +655,31 @@ impl<E: Environment> Connection<E> {
             .map_err(|_| Discard::CryptoFailed)?;
         // RFC 9000 §8.1.3: a token obtained in a Retry packet MUST be used immediately during the
         // connection attempt.
-        self.token = token;
         // RFC 9000 §17.2.5.1: The client MUST use the value from the Source Connection ID field of
         // the Retry packet in the Destination Connection ID field of subsequent packets that it
         // sends. RFC 9000 §17.2.5.2: The client MUST NOT change the Source Connection ID.
-        self.retry_source = Some(retry.scid);
+        if let Some(negotiation) = &mut self.negotiation {
+            negotiation.token = token;
+            negotiation.retry_source = Some(retry.scid);
+        }
         self.body.remote_cids.set_initial(retry.scid);
         self.restart_after_retry(cx);
         cx.env.event(Event::Retried);
-        Ok(Processed::Yes)
+        Ok(Fate::Processed)
     }
 
     fn on_version_negotiation(&mut self, cx: &mut Context<'_, E>, packet: &VersionNegotiation<'_>) {
         // RFC 9000 §6.2: A client MUST discard any Version Negotiation packet if it has received
         // and successfully processed any other packet.
         let first = self.role == Role::Client
-            && self.peer_cid.is_none()
-            && self.retry_source.is_none()
+            && self.peer_cid().is_none()
+            && self.retry_source().is_none()
             && !self.heard;
         if !first || !packet.answers(&self.local_cid, &self.original_dcid) {
             return;
         }
         let answer = answer_negotiation_packet(
-            self.config.versions,
+            self.versions(),
             self.config.version.wire(),
             packet.versions,
         );
@@ -547,7 +697,8 @@ impl<E: Environment> Connection<E> {
 
     /// The first packet of a key phase arrived: what is on its way with the keys of the one before
     /// arrives within 3 PTO.
-    fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
+    #[cold]
+    pub(super) fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
         let pto = self.pto();
         self.timers.set(Timer::KeyDiscard, cx.now + pto.times(3));
         if self.updates > 0 {

@@ -69,17 +69,21 @@ pub enum UpdateError {
 impl<E: Environment> Connection<E> {
     /// The messages for TLS in `space` that can be read; nothing is consumed.
     pub fn crypto(&self, space: PacketNumberSpace) -> impl Iterator<Item = &E::Rx> {
-        self.body.space(space).crypto.peek()
+        let space = self.body.space(space).into_iter();
+        space.flat_map(|space| space.crypto.peek())
     }
 
     /// How many bytes there are for TLS in `space`.
     pub fn crypto_readable(&self, space: PacketNumberSpace) -> u64 {
-        self.body.space(space).crypto.readable()
+        let space = self.body.space(space);
+        space.map_or(0, |space| space.crypto.readable())
     }
 
     /// TLS has read `len` bytes.
     pub fn consume_crypto(&mut self, space: PacketNumberSpace, len: usize) {
-        self.body.space_mut(space).crypto.consume(len);
+        if let Some(space) = self.body.space_mut(space) {
+            space.crypto.consume(len);
+        }
     }
 
     /// TLS sends `message`.
@@ -89,7 +93,11 @@ impl<E: Environment> Connection<E> {
         message: E::Tx,
         flags: Flags,
     ) -> Result<(), AllocError> {
-        self.body.space_mut(space).crypto.write(message, flags)
+        match self.body.space_mut(space) {
+            Some(space) => space.crypto.write(message, flags),
+            // There are no keys any more that it could be sent with.
+            None => Ok(()),
+        }
     }
 
     /// TLS has a secret for packets of that type that are sent, or else received.
@@ -142,7 +150,7 @@ impl<E: Environment> Connection<E> {
         if packet_type == PacketType::OneRtt && sending && self.role == Role::Client {
             // RFC 9001 §4.9.3: a client SHOULD discard 0-RTT keys as soon as it installs 1-RTT
             // keys, as they have no use after that moment.
-            self.keys.zero_rtt = None;
+            self.keys.discard_zero_rtt();
             if self.has_peer_parameters {
                 self.apply_limits();
             }
@@ -156,7 +164,10 @@ impl<E: Environment> Connection<E> {
         cx: &mut Context<'_, E>,
         space: PacketNumberSpace,
     ) -> Result<(), TransportError> {
-        let sealed = self.body.space_mut(space).crypto.seal();
+        let Some(state) = self.body.space_mut(space) else {
+            return Ok(());
+        };
+        let sealed = state.crypto.seal();
         if let Err(error) = sealed {
             self.close_with(cx, error);
         }
@@ -164,9 +175,11 @@ impl<E: Environment> Connection<E> {
     }
 
     /// The parameters to declare to the peer: those of the configuration, with what the connection
-    /// knows. A server asks after it has those of the client, which settle the version.
-    pub fn local_parameters(&self) -> &TransportParameters {
-        &self.config.parameters
+    /// knows. A server asks after it has those of the client, which settle the version. `None` once
+    /// the handshake is confirmed: they are of no use then, and a part of the memory.
+    pub fn local_parameters(&self) -> Option<&TransportParameters> {
+        let negotiation = self.negotiation.as_ref()?;
+        Some(&negotiation.parameters)
     }
 
     /// What a client remembers of an earlier connection, for 0-RTT.
@@ -197,7 +210,7 @@ impl<E: Environment> Connection<E> {
         cx: &mut Context<'_, E>,
         parameters: &TransportParameters,
     ) -> Result<(), TransportError> {
-        let Some(peer_cid) = self.peer_cid else {
+        let Some(peer_cid) = self.peer_cid() else {
             return Err(TransportError::transport_parameter(
                 "parameters before any packet",
             ));
@@ -207,7 +220,7 @@ impl<E: Environment> Connection<E> {
             &HandshakeConnectionIds {
                 original_destination: self.original_dcid,
                 peer_initial_source: peer_cid,
-                retry_source: self.retry_source,
+                retry_source: self.retry_source(),
             },
         )?;
         match self.role {
@@ -238,16 +251,19 @@ impl<E: Environment> Connection<E> {
             let limit = self.config.max_udp_payload(&path.addresses, parameters);
             path.recovery.set_max_udp_payload(limit);
         }
-        self.keys.unencrypted =
-            parameters.disable_1rtt_encryption && self.config.parameters.disable_1rtt_encryption;
+        let local = self.local_parameters();
+        self.keys.unencrypted = parameters.disable_1rtt_encryption
+            && local.is_some_and(|local| local.disable_1rtt_encryption);
         self.restart_idle_timer(cx.now);
         Ok(())
     }
 
     fn check_server_version(&self, parameters: &TransportParameters) -> Result<(), TransportError> {
         ClientNegotiation {
-            preference: self.config.versions,
-            sent: self.config.parameters.version_information.as_ref(),
+            preference: self.versions(),
+            sent: self
+                .local_parameters()
+                .and_then(|local| local.version_information.as_ref()),
             negotiated: self.version,
             after_negotiation_packet: self.config.after_version_negotiation,
         }
@@ -264,7 +280,7 @@ impl<E: Environment> Connection<E> {
         if let Some(information) = &information {
             check_client(information, self.version)?;
         }
-        let version = select_compatible(self.config.versions, self.version, information.as_ref());
+        let version = select_compatible(self.versions(), self.version, information.as_ref());
         if version != self.version {
             let dcid = self.initial_keys_dcid();
             let before = self
@@ -311,7 +327,7 @@ impl<E: Environment> Connection<E> {
                 let may_change = packet.packet_type() == PacketType::Initial
                     && self.version == self.original_version()
                     && !self.keys.can_receive(PacketType::Handshake)
-                    && self.config.versions.contains(&version);
+                    && self.versions().contains(&version);
                 if !may_change {
                     return Err(unsupported.into());
                 }
@@ -356,12 +372,8 @@ impl<E: Environment> Connection<E> {
     /// The server has rejected 0-RTT: what was sent is sent again in 1-RTT packets, under the
     /// limits that it has declared by now.
     pub fn zero_rtt_rejected(&mut self, cx: &mut Context<'_, E>) {
-        self.keys.zero_rtt = None;
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
+        self.keys.discard_zero_rtt();
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         self.recovery
             .on_zero_rtt_rejected(cx.now, &mut self.paths, &mut reporter);
         self.body
@@ -408,6 +420,7 @@ impl<E: Environment> Connection<E> {
             return;
         }
         self.confirmed = true;
+        self.negotiation = None;
         self.recovery.set_handshake_confirmed();
         // RFC 9001 §4.9.2: An endpoint MUST discard its Handshake keys when the TLS handshake is
         // confirmed.
@@ -441,25 +454,27 @@ impl<E: Environment> Connection<E> {
             let mut content = packet.content;
             while body.contents.take(&mut content).is_some() {}
         }
-        let space_state = body.space_mut(space);
-        space_state.crypto = crate::crypto_stream::CryptoStream::new();
-        // What was not acknowledged never will be: no timer is to wait for it.
-        space_state.receiver = crate::ack::Receiver::new(space, Duration::ZERO);
-        space_state.probes = 0;
+        if let Some(state) = body.space_mut(space) {
+            state.crypto = crate::crypto_stream::CryptoStream::new();
+            // What was not acknowledged never will be: no timer is to wait for it.
+            state.receiver = crate::ack::Receiver::new(space, Duration::ZERO);
+            state.probes = 0;
+        }
+        if self.initial_discarded && self.handshake_discarded {
+            body.early = None;
+        }
         self.recovery
             .on_space_discarded(space, cx.now, &mut self.paths);
         if space == PacketNumberSpace::Initial {
-            self.token = KVec::new();
+            if let Some(negotiation) = &mut self.negotiation {
+                negotiation.token = KVec::new();
+            }
         }
     }
 
     /// A Retry packet was accepted: everything is sent again, with its token.
     pub(super) fn restart_after_retry(&mut self, cx: &mut Context<'_, E>) {
-        let mut reporter = Reporter {
-            body: &mut self.body,
-            env: &mut *cx.env,
-            flags: cx.flags,
-        };
+        let mut reporter = Reporter::new(&mut self.body, &mut *cx.env, cx.flags);
         self.recovery
             .on_retry(cx.now, &mut self.paths, &mut reporter);
         let addresses = self.paths.active().map(|path| path.addresses);
@@ -498,7 +513,7 @@ impl<E: Environment> Connection<E> {
     }
 
     pub(super) fn on_zero_rtt_discard(&mut self) {
-        self.keys.zero_rtt = None;
+        self.keys.discard_zero_rtt();
         self.timers.stop(Timer::ZeroRttDiscard);
     }
 

@@ -18,6 +18,7 @@ use super::timers::Timer;
 use super::{Addresses, CloseReason, Connection, Context, Environment};
 use crate::ack::AckTiming;
 use crate::bytes::Writer;
+use crate::cid::ConnectionId;
 use crate::ecn::EcnCodepoint;
 use crate::loss::path::{SendAllowance, SendLimit};
 use crate::packet::{PacketNumberSpace, PacketType, MIN_INITIAL_DATAGRAM};
@@ -48,6 +49,9 @@ const ORDER: [PacketType; 4] = [
     PacketType::OneRtt,
 ];
 
+/// The same when the handshake is confirmed: there are no keys for others.
+const ONE_RTT: [PacketType; 1] = [PacketType::OneRtt];
+
 /// Datagrams that leave together.
 #[derive(Debug)]
 pub struct Batch {
@@ -62,17 +66,62 @@ pub struct Batch {
     pub is_mtu_probe: bool,
     pub(super) kind: Kind,
     pub(super) path: u8,
+    /// To which connection ID.
+    pub(super) dcid: ConnectionId,
     /// How many bytes more may be sent.
     pub(super) budget: u64,
     /// How many bytes more the peer may get before its address is validated.
     room: u64,
     /// How many datagrams more.
     left: usize,
-    /// How many bytes were sent.
+    /// How many datagrams, and bytes in them, were sent.
+    datagrams: usize,
     sent: usize,
+    /// How many datagrams full of the data of a stream may follow; zero if there may be something
+    /// else to send.
+    bulk: usize,
+    /// How many of those were sent, and are not in the other numbers yet.
+    bulk_sent: usize,
     /// The spaces of the packets.
     spaces: u8,
     limit: SendLimit,
+}
+
+impl Batch {
+    /// Counts `datagrams` of together `len` bytes.
+    fn on_datagrams(&mut self, datagrams: usize, len: usize) {
+        self.left = self.left.saturating_sub(datagrams);
+        self.datagrams = self.datagrams.saturating_add(datagrams);
+        self.sent = self.sent.saturating_add(len);
+        self.budget = self.budget.saturating_sub(crate::offset::bytes(len));
+        self.room = self.room.saturating_sub(crate::offset::bytes(len));
+    }
+
+    /// From now on datagrams are full of the data of streams: how many are permitted is found out
+    /// once.
+    fn begin_bulk(&mut self) {
+        let size = crate::offset::bytes(self.segment_size);
+        let permitted = self.room.min(self.budget).checked_div(size).unwrap_or(0);
+        self.bulk = crate::offset::length(permitted).min(self.left);
+    }
+
+    /// Counts what was sent in bulk.
+    fn end_bulk(&mut self) {
+        let datagrams = core::mem::take(&mut self.bulk_sent);
+        self.bulk = 0;
+        self.on_datagrams(datagrams, datagrams.saturating_mul(self.segment_size));
+    }
+
+    /// How many bytes were sent.
+    fn sent(&self) -> usize {
+        let bulk = self.bulk_sent.saturating_mul(self.segment_size);
+        self.sent.saturating_add(bulk)
+    }
+
+    /// Whether it has as many datagrams as were asked for.
+    fn is_full(&self) -> bool {
+        self.left <= self.bulk_sent
+    }
 }
 
 /// What a batch is for.
@@ -154,9 +203,10 @@ impl<E: Environment> Connection<E> {
 
     fn data_batch(&mut self, cx: &mut Context<'_, E>, max_datagrams: usize) -> Option<Batch> {
         let path = self.paths.active_id();
-        let wanted = ORDER
-            .into_iter()
-            .map(|packet_type| self.wants(packet_type, cx))
+        let wanted = self
+            .packet_types()
+            .iter()
+            .map(|packet_type| self.wants(*packet_type, cx))
             .max()
             .unwrap_or(Want::Nothing);
         let probes = self.probes();
@@ -221,6 +271,7 @@ impl<E: Environment> Connection<E> {
 
     fn batch(&mut self, kind: Kind, path: u8, budget: u64, datagrams: usize) -> Option<Batch> {
         let pto_count = self.recovery.pto_count();
+        let dcid = *self.dcid(path)?;
         let path_state = self.paths.get_mut(path)?;
         let room = path_state.amplification_room();
         let size = match kind {
@@ -235,10 +286,14 @@ impl<E: Environment> Connection<E> {
             is_mtu_probe: false,
             kind,
             path,
+            dcid,
             budget: budget.min(room),
             room,
             left: datagrams,
+            datagrams: 0,
             sent: 0,
+            bulk: 0,
+            bulk_sent: 0,
             spaces: 0,
             limit: SendLimit::Other,
         })
@@ -255,6 +310,15 @@ impl<E: Environment> Connection<E> {
         out: &mut [u8],
     ) -> Option<usize> {
         let room = out.get_mut(..batch.segment_size)?;
+        if batch.bulk > 0 {
+            if let Some(len) = self.bulk_datagram(cx, batch, room) {
+                batch.bulk = batch.bulk.wrapping_sub(1);
+                batch.bulk_sent = batch.bulk_sent.wrapping_add(1);
+                return Some(len);
+            }
+        }
+        // There may still be something else.
+        batch.end_bulk();
         // RFC 9002 §7: An endpoint MUST NOT send a packet if it would cause bytes_in_flight to be
         // larger than the congestion window. The first datagram was permitted when the batch was
         // begun.
@@ -273,18 +337,12 @@ impl<E: Environment> Connection<E> {
             batch.left = 0;
             return None;
         }
-        batch.left = match len < batch.segment_size {
-            true => 0,
-            false => batch.left.saturating_sub(1),
-        };
-        batch.sent = batch.sent.saturating_add(len);
-        batch.budget = batch.budget.saturating_sub(crate::offset::bytes(len));
-        batch.room = batch.room.saturating_sub(crate::offset::bytes(len));
-        self.stats.datagrams_sent = self.stats.datagrams_sent.saturating_add(1);
-        self.stats.bytes_sent = self
-            .stats
-            .bytes_sent
-            .saturating_add(crate::offset::bytes(len));
+        batch.on_datagrams(1, len);
+        match len < batch.segment_size {
+            true => batch.left = 0,
+            false if self.only_streams(batch) => batch.begin_bulk(),
+            false => {}
+        }
         Some(len)
     }
 
@@ -292,11 +350,11 @@ impl<E: Environment> Connection<E> {
     /// what was to be sent waits for something, or there was no memory, and [`Self::timeout`] says
     /// when to try again.
     pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
-        if batch.sent == 0 && self.is_starved(cx, batch.kind) {
+        if batch.sent() == 0 && self.is_starved(cx, batch.kind) {
             self.timers.set(Timer::Pacing, cx.now + RETRY);
         }
         self.settle_batch(cx, batch);
-        batch.sent > 0
+        batch.sent() > 0
     }
 
     /// Whether an empty batch should not have been: data that waits for more, or for a limit, is
@@ -312,11 +370,19 @@ impl<E: Environment> Connection<E> {
     }
 
     fn settle_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) {
+        let stats = &mut self.stats;
+        let datagrams = batch.datagrams.saturating_add(batch.bulk_sent);
+        stats.datagrams_sent = stats
+            .datagrams_sent
+            .saturating_add(crate::offset::bytes(datagrams));
+        stats.bytes_sent = stats
+            .bytes_sent
+            .saturating_add(crate::offset::bytes(batch.sent()));
         if let Some(path) = self.paths.get_mut(batch.path) {
-            path.on_sent(batch.sent);
+            path.on_sent(batch.sent());
         }
         if batch.kind == Kind::Close {
-            self.closing.on_sent(batch.sent);
+            self.closing.on_sent(batch.sent());
             return;
         }
         for space in [
@@ -336,7 +402,7 @@ impl<E: Environment> Connection<E> {
         }
         if matches!(batch.kind, Kind::Data { ack_only: false }) {
             let limit = match batch.limit {
-                SendLimit::Pacing | SendLimit::Congestion if batch.left == 0 => SendLimit::Other,
+                SendLimit::Pacing | SendLimit::Congestion if batch.is_full() => SendLimit::Other,
                 limit => limit,
             };
             if let Some(path) = self.paths.get_mut(batch.path) {
@@ -347,6 +413,7 @@ impl<E: Environment> Connection<E> {
     }
 
     /// Builds a datagram in `out`; returns its length, 0 if there is nothing to send.
+    #[inline(never)]
     fn datagram(&mut self, cx: &mut Context<'_, E>, batch: &mut Batch, out: &mut [u8]) -> usize {
         if self
             .body
@@ -371,7 +438,7 @@ impl<E: Environment> Connection<E> {
             Kind::MtuProbe => batch.segment_size,
             _ => 0,
         };
-        let mut later = ORDER.as_slice();
+        let mut later = self.packet_types();
         while let Some((&packet_type, rest)) = later.split_first() {
             later = rest;
             if self.wants_in(packet_type, cx, batch) == Want::Nothing {
@@ -421,6 +488,16 @@ impl<E: Environment> Connection<E> {
         writer.position()
     }
 
+    /// The types of packets that there may be.
+    #[inline]
+    fn packet_types(&self) -> &'static [PacketType] {
+        match self.confirmed {
+            true => &ONE_RTT,
+            false => &ORDER,
+        }
+    }
+
+    #[inline]
     fn wants_in(&self, packet_type: PacketType, cx: &Context<'_, E>, batch: &Batch) -> Want {
         match batch.kind {
             Kind::Data { ack_only } => {
@@ -445,6 +522,7 @@ impl<E: Environment> Connection<E> {
     // RFC 9001 §4.9: Though an endpoint might retain older keys, new data MUST be sent at the
     // highest currently available encryption level. Keys of 0-RTT are not used beside those of
     // 1-RTT.
+    #[inline]
     pub(super) fn can_send(&self, packet_type: PacketType) -> bool {
         match packet_type {
             // RFC 9001 §5.6: A server MUST NOT use 0-RTT keys to protect packets. It has those to
@@ -456,26 +534,26 @@ impl<E: Environment> Connection<E> {
     }
 
     /// What packets of that type have to carry.
+    #[inline]
     fn wants(&self, packet_type: PacketType, cx: &Context<'_, E>) -> Want {
         if !self.can_send(packet_type) {
             return Want::Nothing;
         }
-        let space = self.body.space(packet_type.space());
+        let Some(space) = self.body.space(packet_type.space()) else {
+            return Want::Nothing;
+        };
         let data = match packet_type {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
             PacketType::ZeroRtt => self.has_application_data(),
+            // What there is most of comes first.
             PacketType::OneRtt => {
-                space.probes > 0
+                self.has_application_data()
+                    || space.probes > 0
                     || space.crypto.has_data()
-                    || self.body.handshake_done.is_due()
-                    || self.body.new_token_delivery.is_due()
-                    || self.body.ack_frequency.is_due()
+                    || self.body.has_connection_frames()
                     || self.ping_due
-                    || self.body.local_cids.has_pending()
-                    || self.body.remote_cids.has_pending()
-                    || self.has_application_data()
             }
         };
         match data {
@@ -484,13 +562,15 @@ impl<E: Environment> Connection<E> {
         }
     }
 
+    #[inline]
     fn has_application_data(&self) -> bool {
-        self.body.streams.has_control()
-            || self.body.streams.has_stream(self.tail())
+        self.body.streams.has_stream(self.tail())
+            || self.body.streams.has_control()
             || !self.body.datagrams_out.is_empty()
     }
 
     /// Which data that does not fill a packet may be sent.
+    #[inline]
     pub(super) fn tail(&self) -> Tail {
         let in_flight = self
             .recovery
@@ -505,9 +585,10 @@ impl<E: Environment> Connection<E> {
         if packet_type == PacketType::ZeroRtt {
             return Want::Nothing;
         }
-        match self.body.space(packet_type.space()).receiver.timing(cx.now) {
-            AckTiming::Now => Want::Ack,
-            AckTiming::None | AckTiming::At(_) => Want::Nothing,
+        let space = self.body.space(packet_type.space());
+        match space.map(|space| space.receiver.timing(cx.now)) {
+            Some(AckTiming::Now) => Want::Ack,
+            Some(AckTiming::None | AckTiming::At(_)) | None => Want::Nothing,
         }
     }
 
@@ -519,11 +600,7 @@ impl<E: Environment> Connection<E> {
 
     /// How many probes are to be sent, whatever congestion control says.
     pub(super) fn probes(&self) -> u8 {
-        self.body
-            .spaces
-            .iter()
-            .map(|space| space.probes)
-            .fold(0, u8::saturating_add)
+        self.body.probes()
     }
 
     /// Begins a key update long before the limit of the cipher suite.

@@ -16,7 +16,7 @@ const SAMPLE_OFFSET: usize = 4;
 
 /// Protects the header of `packet`, whose payload is encrypted and whose Packet Number field is at
 /// `number_at`.
-#[inline]
+#[inline(always)]
 pub(crate) fn protect_header(
     key: &impl HeaderKey,
     packet: &mut [u8],
@@ -32,7 +32,7 @@ pub(crate) fn protect_header(
 /// Removes the protection of the header of `packet`, whose Packet Number field is at `number_at`.
 ///
 /// Returns the first byte in the clear and the packet number as it was encoded.
-#[inline]
+#[inline(always)]
 pub(crate) fn unprotect_header(
     key: &impl HeaderKey,
     packet: &mut [u8],
@@ -46,7 +46,7 @@ pub(crate) fn unprotect_header(
 
 // RFC 9001 §5.4.2: An endpoint MUST discard packets that are not long enough to contain a complete
 // sample.
-#[inline]
+#[inline(always)]
 fn mask(key: &impl HeaderKey, packet: &[u8], number_at: usize) -> Result<[u8; 5], TooShort> {
     let sample_at = number_at.checked_add(SAMPLE_OFFSET).ok_or(TooShort)?;
     let sample = packet
@@ -57,7 +57,7 @@ fn mask(key: &impl HeaderKey, packet: &[u8], number_at: usize) -> Result<[u8; 5]
 
 // RFC 9001 §5.4.1: The four least significant bits of the first byte are protected for packets with
 // long headers; the five least significant bits for packets with short headers.
-#[inline]
+#[inline(always)]
 fn apply_to_first(packet: &mut [u8], mask: u8) -> Result<u8, TooShort> {
     let first = packet.first_mut().ok_or(TooShort)?;
     *first ^= mask & if *first & 0x80 == 0 { 0x1f } else { 0x0f };
@@ -65,7 +65,7 @@ fn apply_to_first(packet: &mut [u8], mask: u8) -> Result<u8, TooShort> {
 }
 
 /// Masks the packet number, of `len` + 1 bytes, and returns what is there afterwards.
-#[inline]
+#[inline(always)]
 fn apply_to_number(
     packet: &mut [u8],
     number_at: usize,

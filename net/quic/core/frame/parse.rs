@@ -67,14 +67,43 @@ impl<'a, 'r> Frames<'a, 'r> {
         self.reader.fields.rest()
     }
 
+    /// The first frame in `payload` of a 1-RTT packet, if that is a STREAM frame without an error,
+    /// and how many bytes it takes.
+    #[inline(always)]
+    pub fn first_stream(payload: &'a [u8]) -> Option<(Stream<'a>, usize)> {
+        let first = *payload.first()?;
+        if first & stream::TYPE_MASK != stream::TYPE {
+            return None;
+        }
+        let mut reader = PayloadReader {
+            fields: Reader::new(payload),
+            len: payload.len(),
+        };
+        reader.fields.skip(1).ok()?;
+        let frame = Stream::parse(&mut reader, first).ok()?;
+        Some((frame, reader.offset()))
+    }
+
+    /// Passes over the first `len` bytes, whose frames have been processed.
+    pub fn pass_over(&mut self, len: usize) {
+        self.reader.fields.advance(len);
+    }
+
     /// A STREAM frame with the type byte `first`.
     #[inline]
-    fn stream(&mut self, first: u8) -> Result<Frame<'a>, Malformed> {
+    fn stream(&mut self, first: u8) -> Result<Stream<'a>, Malformed> {
         if !Rule::STREAM.permits(self.packet_type) {
             return Err(NOT_PERMITTED);
         }
         self.reader.fields.skip(1)?;
-        Stream::parse(&mut self.reader, first).map(Frame::Stream)
+        Stream::parse(&mut self.reader, first)
+    }
+
+    /// Nothing follows a frame that breaks a rule.
+    #[cold]
+    fn refuse(&mut self, malformed: Malformed, frame_type: FrameType) -> TransportError {
+        self.reader.fields.take_rest();
+        TransportError::new(malformed.code, frame_type.get(), malformed.reason)
     }
 
     /// A frame of any other type, which it leaves in `frame_type`.
@@ -219,13 +248,10 @@ impl<'a> Iterator for Frames<'a, '_> {
         let mut frame_type = FrameType::new(u64::from(first));
         // Most packets are one STREAM frame.
         let frame = match first & stream::TYPE_MASK {
-            stream::TYPE => self.stream(first),
+            stream::TYPE => self.stream(first).map(Frame::Stream),
             _ => self.other(&mut frame_type),
         };
-        Some(frame.map_err(|Malformed { code, reason }| {
-            self.reader.fields.take_rest();
-            TransportError::new(code, frame_type.get(), reason)
-        }))
+        Some(frame.map_err(|malformed| self.refuse(malformed, frame_type)))
     }
 }
 

@@ -46,7 +46,7 @@ pub struct StreamHeader {
 
 impl<'a> Stream<'a> {
     /// Parses what follows the type, of which `bits` are the lowest three.
-    #[inline]
+    #[inline(always)]
     pub(super) fn parse(reader: &mut PayloadReader<'a>, bits: u8) -> Result<Self, Malformed> {
         let id = StreamId::new(reader.fields.varint()?);
         let offset = match bits & OFF {
@@ -96,16 +96,28 @@ impl StreamHeader {
     }
 
     /// Writes everything before the data.
-    #[inline]
+    #[inline(always)]
     pub fn emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
-        writer.whole(|writer| {
-            writer.u8(self.type_byte())?;
-            writer.varint(self.id.get())?;
-            if self.offset != VarInt::ZERO {
-                writer.varint(self.offset)?;
-            }
-            self.length.map_or(Ok(()), |length| writer.varint(length))
-        })
+        let start = writer.position();
+        // No closure, which the compiler would not inline: this is done for every packet.
+        let written = self.try_emit(writer);
+        if written.is_err() {
+            writer.rewind(start);
+        }
+        written
+    }
+
+    #[inline(always)]
+    fn try_emit(&self, writer: &mut Writer<'_>) -> Result<(), Full> {
+        writer.u8(self.type_byte())?;
+        writer.varint(self.id.get())?;
+        if self.offset != VarInt::ZERO {
+            writer.varint(self.offset)?;
+        }
+        match self.length {
+            Some(length) => writer.varint(length),
+            None => Ok(()),
+        }
     }
 
     /// How many bytes [`Self::emit`] writes.

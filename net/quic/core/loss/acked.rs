@@ -8,17 +8,12 @@
 
 use super::Paths;
 use crate::packet::PacketNumber;
-use crate::sent::{Key, SentPacket};
+use crate::sent::{Alike, Key, SentPacket, Tally};
 use crate::time::{Duration, Instant};
 
 /// Newly acknowledged packets of one path and burst, with the same properties.
 pub(super) struct AckedRun {
-    /// Path, flags and burst.
-    pub(super) key: Key,
-    /// Packets sent from then on are outside of the recovery period of the path.
-    recovered: Instant,
-    /// Whether these are.
-    pub(super) outside_recovery: bool,
+    alike: Alike,
     pub(super) packets: u64,
     pub(super) bytes: u64,
     pub(super) largest_size: u16,
@@ -30,9 +25,11 @@ pub(super) struct AckedRun {
 impl AckedRun {
     /// Without packets.
     pub(super) const EMPTY: Self = Self {
-        key: Key::NONE,
-        recovered: Instant::FAR_FUTURE,
-        outside_recovery: true,
+        alike: Alike {
+            key: Key::NONE,
+            since: Instant::FAR_FUTURE,
+            is_later: true,
+        },
         packets: 0,
         bytes: 0,
         largest_size: 0,
@@ -46,34 +43,51 @@ impl AckedRun {
         let recovery_start = paths
             .path(packet.path())
             .and_then(|path| path.recovery_start());
+        // Packets sent from then on are outside of the recovery period of the path.
         let recovered = match recovery_start {
             Some(start) => start + Duration::from_nanos(1),
             None => Instant::from_nanos(0),
         };
         Self {
-            key: packet.key().for_path(),
-            recovered,
-            outside_recovery: packet.time_sent >= recovered,
+            alike: Alike {
+                key: packet.key().for_path(),
+                since: recovered,
+                is_later: packet.time_sent >= recovered,
+            },
             ..Self::EMPTY
         }
+    }
+
+    /// Path, flags and burst.
+    pub(super) fn key(&self) -> Key {
+        self.alike.key
+    }
+
+    /// Whether the packets were sent outside of the recovery period of their path.
+    pub(super) fn outside_recovery(&self) -> bool {
+        self.alike.is_later
     }
 
     /// Whether the packet is like the others. The empty run is like none: all packets are in
     /// flight.
     #[inline]
     pub(super) fn includes<T>(&self, packet: &SentPacket<T>) -> bool {
-        self.key == packet.key().for_path()
-            && self.outside_recovery == (packet.time_sent >= self.recovered)
+        self.alike.includes(packet)
     }
 
-    /// Counts the packet, which has a larger number than those before.
-    #[inline]
-    pub(super) fn add<T>(&mut self, pn: PacketNumber, packet: &SentPacket<T>) {
-        self.packets = self.packets.wrapping_add(1);
-        self.bytes = self.bytes.wrapping_add(u64::from(packet.size));
-        self.largest_size = self.largest_size.max(packet.size);
-        self.last = pn;
-        self.newest_sent = packet.time_sent;
+    /// What they have in common.
+    pub(super) fn alike(&self) -> Alike {
+        self.alike
+    }
+
+    /// Counts packets like the others, which have larger numbers than those before.
+    #[inline(always)]
+    pub(super) fn add(&mut self, tally: &Tally) {
+        self.packets = self.packets.wrapping_add(tally.packets);
+        self.bytes = self.bytes.wrapping_add(tally.bytes);
+        self.largest_size = self.largest_size.max(tally.largest_size);
+        self.last = tally.last;
+        self.newest_sent = tally.newest_sent;
     }
 }
 

@@ -283,7 +283,7 @@ impl PathRecovery {
     }
 
     /// A packet that counts leaves.
-    #[inline]
+    #[inline(always)]
     pub(super) fn on_packet_sent<T>(&mut self, packet: &mut SentPacket<T>, flags: Flags) {
         if self.bytes_in_flight == 0 {
             self.congestion
@@ -291,8 +291,9 @@ impl PathRecovery {
         }
         // RFC 9002 §7.5: A sender MUST however count these packets as being additionally in flight.
         // So are probes.
-        self.bytes_in_flight = self.bytes_in_flight.saturating_add(u64::from(packet.size));
-        self.unpaced = self.unpaced.saturating_add(u64::from(packet.size));
+        // 2^62 packets of 2^16 bytes would not be in flight at a time.
+        self.bytes_in_flight = self.bytes_in_flight.wrapping_add(u64::from(packet.size));
+        self.unpaced = self.unpaced.wrapping_add(u64::from(packet.size));
         let burst = if self.congestion.wants_samples() {
             self.delivery
                 .on_packet_sent(packet.time_sent, packet.size, self.bytes_in_flight, flags)
@@ -325,7 +326,7 @@ impl PathRecovery {
         let pending = &mut self.pending;
         let newest = Newest {
             time_sent: run.newest_sent,
-            burst: run.key.burst(),
+            burst: run.key().burst(),
         };
         if pending
             .newest
@@ -333,18 +334,18 @@ impl PathRecovery {
         {
             pending.newest = Some(newest);
         }
-        if run.key.flags().has(SentFlags::ECT0) {
+        if run.key().flags().has(SentFlags::ECT0) {
             pending.acked_ect0 = pending.acked_ect0.saturating_add(run.packets);
         }
         self.delivery
-            .on_packets_acked(run.bytes, run.packets, run.key.burst(), now);
-        if run.key.flags().has(SentFlags::MTU_PROBE) {
+            .on_packets_acked(run.bytes, run.packets, run.key().burst(), now);
+        if run.key().flags().has(SentFlags::MTU_PROBE) {
             pending.mtu = pending.mtu.max(Some(run.largest_size));
         } else {
             pending.largest_acked_size = pending.largest_acked_size.max(run.largest_size);
         }
         pending.acked_bytes = pending.acked_bytes.saturating_add(run.bytes);
-        if run.outside_recovery {
+        if run.outside_recovery() {
             pending.acked_outside_recovery =
                 pending.acked_outside_recovery.saturating_add(run.bytes);
         }

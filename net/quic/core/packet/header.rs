@@ -67,7 +67,7 @@ enum LengthField {
 /// A packet whose header is written and whose frames are being written, to be [sealed](Self::seal).
 ///
 /// Until then the writer keeps the room for the tag.
-#[derive(Debug)]
+#[derive(Copy, Clone, Debug)]
 #[must_use = "the packet has to be sealed or abandoned"]
 pub struct UnsealedPacket {
     start: usize,
@@ -101,7 +101,7 @@ impl Header<'_> {
     /// `fixed_bit` is true unless the peer sent grease_quic_bit and it is this packet's turn (RFC
     /// 9287 §3.1). [`Full`] if there is no room for the header and the tag, or no form of
     /// `number` that the peer could expand.
-    #[inline]
+    #[inline(always)]
     pub fn emit(
         &self,
         writer: &mut Writer<'_>,
@@ -113,7 +113,7 @@ impl Header<'_> {
         self.emit_with(writer, number, truncated, fixed_bit)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn emit_with(
         &self,
         writer: &mut Writer<'_>,
@@ -123,19 +123,15 @@ impl Header<'_> {
     ) -> Result<UnsealedPacket, Full> {
         let start = writer.position();
         let length = self.length_field(writer.remaining());
-        let mut number_at = start;
         writer.hold_back(TAG_LEN)?;
-        let written = writer.whole(|writer| {
-            let fixed_bit = if fixed_bit { FIXED_BIT } else { 0 };
-            writer.u8(self.first_bits() | fixed_bit | truncated.len_bits())?;
-            self.emit_fields(writer, length)?;
-            number_at = writer.position();
-            truncated.write(writer)
-        });
-        if written.is_err() {
+        let fixed_bit = if fixed_bit { FIXED_BIT } else { 0 };
+        let first = self.first_bits() | fixed_bit | truncated.len_bits();
+        // No closure, which the compiler would not inline: this is done for every packet.
+        let Ok(number_at) = self.try_emit(writer, first, length, truncated) else {
+            writer.rewind(start);
             writer.release(TAG_LEN);
             return Err(Full);
-        }
+        };
         Ok(UnsealedPacket {
             start,
             length,
@@ -143,6 +139,22 @@ impl Header<'_> {
             number_at,
             payload_at: writer.position(),
         })
+    }
+
+    /// Writes all fields, and returns where the packet number is.
+    #[inline(always)]
+    fn try_emit(
+        &self,
+        writer: &mut Writer<'_>,
+        first: u8,
+        length: LengthField,
+        truncated: TruncatedPacketNumber,
+    ) -> Result<usize, Full> {
+        writer.u8(first)?;
+        self.emit_fields(writer, length)?;
+        let number_at = writer.position();
+        truncated.write(writer)?;
+        Ok(number_at)
     }
 
     /// How many bytes a packet of this header takes beyond its frames, at most: with a packet
@@ -175,7 +187,7 @@ impl Header<'_> {
     /// The bits of the first byte but for the fixed bit and the length of the packet number.
     // RFC 9000 §17.2, §17.3.1: The value included prior to protection MUST be set to 0. These are
     // the reserved bits.
-    #[inline]
+    #[inline(always)]
     fn first_bits(&self) -> u8 {
         match *self {
             Self::Long {
@@ -196,7 +208,7 @@ impl Header<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn length_field(&self, room: usize) -> LengthField {
         match self {
             Self::Short { .. } => LengthField::None,
@@ -206,7 +218,7 @@ impl Header<'_> {
     }
 
     /// Writes what is between the first byte and the packet number.
-    #[inline]
+    #[inline(always)]
     fn emit_fields(&self, writer: &mut Writer<'_>, length: LengthField) -> Result<(), Full> {
         match self {
             Self::Short { dcid, .. } => dcid.write_bytes(writer),
@@ -255,7 +267,7 @@ impl LengthField {
 
     /// Writes the length of `packet` into the field, which lies in front of the packet number at
     /// `number_at`.
-    #[inline]
+    #[inline(always)]
     fn patch(self, packet: &mut [u8], number_at: usize) -> Result<(), Full> {
         if self == Self::None {
             return Ok(());
@@ -316,7 +328,7 @@ impl UnsealedPacket {
 
     /// As [`Self::seal`], with some of the payload still in `parts`, whose positions count from the
     /// first byte of the payload; the writer has [skipped](Writer::skip) their places.
-    #[inline]
+    #[inline(always)]
     pub fn seal_parts<K: PacketKey>(
         self,
         writer: &mut Writer<'_>,
@@ -341,9 +353,30 @@ impl UnsealedPacket {
         self.start..writer.position()
     }
 
+    /// As [`Self::seal_parts`] of a 1-RTT packet that takes up all of `buffer`, which the writer was
+    /// made for: whatever the header leaves is payload, and the tag. What the writer counted is not
+    /// asked for again.
+    #[inline(always)]
+    pub fn seal_whole<K: PacketKey>(
+        self,
+        buffer: &mut [u8],
+        header_key: &impl HeaderKey,
+        protection: &mut PacketProtection<K>,
+        parts: &[Part<'_, K::Chunk>],
+    ) -> Result<(), SealError> {
+        if self.start != 0 || self.length != LengthField::None {
+            return Err(SealError::TooLong);
+        }
+        let (header, payload) = buffer
+            .split_at_mut_checked(self.payload_at)
+            .ok_or(SealError::TooShort)?;
+        protection.seal_parts(self.number, header, payload, parts)?;
+        protect_header(header_key, buffer, self.number_at).map_err(|_| SealError::TooShort)
+    }
+
     // RFC 9001 §9.5: construction and protection of packet payloads and packet numbers MUST be free
     // from side channels that would reveal the packet number or its encoded size.
-    #[inline]
+    #[inline(always)]
     fn try_seal<K: PacketKey>(
         self,
         writer: &mut Writer<'_>,

@@ -42,6 +42,13 @@ impl PacketNumber {
         Self(VarInt::saturating(number))
     }
 
+    /// The packet number `number` of a packet that was counted, so that it is not above 2^62 − 1; a
+    /// higher one would lose its upper bits.
+    #[inline]
+    pub(crate) const fn counted(number: u64) -> Self {
+        Self(VarInt::low(number))
+    }
+
     /// The packet number `number`.
     #[inline]
     pub const fn from_varint(number: VarInt) -> Self {
@@ -76,7 +83,7 @@ impl PacketNumber {
     // RFC 9000 §17.1: the sender MUST use a packet number size able to represent more than twice as
     // large a range as the difference between the largest acknowledged packet number and the
     // packet number being sent.
-    #[inline]
+    #[inline(always)]
     pub fn truncate(self, largest_acked: Option<Self>) -> Option<TruncatedPacketNumber> {
         // RFC 9000 A.2, num_unacked: without an acknowledgment, all from zero.
         let unacked = match largest_acked {
@@ -161,14 +168,23 @@ impl TruncatedPacketNumber {
     }
 
     /// Writes the Packet Number field.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(self, writer: &mut Writer<'_>) -> Result<(), Full> {
-        let [a, b, c, d] = self.value.to_be_bytes();
+        // If there is room, as almost always, write four bytes without a branch on the length, and
+        // take back those that are too many.
+        let start = writer.position();
+        let [a, b, c, d] = self
+            .value
+            .wrapping_shl(Self::bits_behind(self.len))
+            .to_be_bytes();
+        if writer.array([a, b, c, d]).is_ok() {
+            writer.rewind(start.saturating_add(self.size()));
+            return Ok(());
+        }
         match self.len {
-            0 => writer.array([d]),
-            1 => writer.array([c, d]),
-            2 => writer.array([b, c, d]),
-            _ => writer.array([a, b, c, d]),
+            0 => writer.array([a]),
+            1 => writer.array([a, b]),
+            _ => writer.array([a, b, c]),
         }
     }
 
@@ -179,7 +195,7 @@ impl TruncatedPacketNumber {
     // RFC 9000 §17.1: the packet number is decoded by finding the packet number value that is
     // closest to the next expected packet. The next expected packet is the highest received
     // packet number plus one.
-    #[inline]
+    #[inline(always)]
     pub fn expand(self, largest: Option<PacketNumber>) -> Option<PacketNumber> {
         // RFC 9000 A.3, with the comparisons turned so that nothing can be negative. All terms are
         // below 2^63.

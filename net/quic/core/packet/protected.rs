@@ -3,8 +3,8 @@
 //! [`ProtectedPacket`], [`UnprotectedHeader`], [`OpenedPacket`]: taking the protection off a received packet
 //! (RFC 9001 §5).
 
-use super::long::NumberedHeader;
-use super::{Discard, PacketNumber, PacketType, TruncatedPacketNumber};
+use super::long::{NumberedHeader, FIXED_BIT, LONG_HEADER};
+use super::{Discard, FixedBit, PacketNumber, PacketType, TruncatedPacketNumber};
 use crate::bytes::{Reader, Truncated};
 use crate::crypto::{unprotect_header, AeadError, HeaderKey, PacketKey, PacketProtection, TAG_LEN};
 use crate::error::TransportError;
@@ -67,6 +67,25 @@ pub enum OpenError {
     Discard(Discard),
     /// The peer itself sent what it must not: the connection is to be closed.
     Close(TransportError),
+}
+
+/// What an [`UnprotectedHeader`] is made of whose 1-RTT packet came alone in its datagram. It is
+/// less to move.
+#[derive(Debug)]
+pub(crate) struct ShortHeader<'a> {
+    bytes: &'a mut [u8],
+    first: u8,
+    number: PacketNumber,
+    number_len: usize,
+}
+
+/// The same of an [`OpenedPacket`].
+#[derive(Debug)]
+pub(crate) struct ShortPacket<'a> {
+    header: &'a [u8],
+    payload: &'a [u8],
+    first: u8,
+    number: PacketNumber,
 }
 
 impl From<Discard> for OpenError {
@@ -136,7 +155,36 @@ fn field(bytes: &[u8], at: usize, len: usize) -> &[u8] {
 }
 
 impl<'a> ProtectedPacket<'a> {
+    /// Whether a datagram begins with a short header.
     #[inline]
+    pub fn is_short(datagram: &[u8]) -> bool {
+        datagram
+            .first()
+            .is_some_and(|first| first & LONG_HEADER == 0)
+    }
+
+    /// The packet of a datagram that [begins with a short header](Self::is_short), to a connection
+    /// ID of `cid_len` bytes.
+    #[inline(always)]
+    pub fn short(
+        datagram: &'a mut [u8],
+        cid_len: usize,
+        fixed_bit: FixedBit,
+    ) -> Result<Self, Discard> {
+        let first = *datagram.first().ok_or(Discard::Truncated)?;
+        // RFC 9000 §17.3.1: Packets containing a zero value for this bit are not valid packets in
+        // this version and MUST be discarded.
+        if fixed_bit == FixedBit::Required && first & FIXED_BIT == 0 {
+            return Err(Discard::FixedBit);
+        }
+        let layout = Layout::short(cid_len);
+        if datagram.len() < layout.number_at {
+            return Err(Discard::Truncated);
+        }
+        Ok(Self::new(datagram, 0, layout))
+    }
+
+    #[inline(always)]
     pub(super) fn new(bytes: &'a mut [u8], offset: usize, layout: Layout) -> Self {
         Self {
             bytes,
@@ -184,7 +232,7 @@ impl<'a> ProtectedPacket<'a> {
 
     /// Removes header protection. `largest` is the largest packet number that was opened in this
     /// packet's space.
-    #[inline]
+    #[inline(always)]
     pub fn unprotect_header(
         self,
         key: &impl HeaderKey,
@@ -237,6 +285,27 @@ impl<'a> ProtectedPacket<'a> {
 }
 
 impl<'a> UnprotectedHeader<'a> {
+    /// Takes it apart, which has a short header.
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> ShortHeader<'a> {
+        ShortHeader {
+            bytes: self.packet.bytes,
+            first: self.first,
+            number: self.number,
+            number_len: self.number_len,
+        }
+    }
+
+    /// Puts it together again; its connection ID has `cid_len` bytes.
+    pub(crate) fn from_parts(parts: ShortHeader<'a>, cid_len: usize) -> Self {
+        Self {
+            packet: ProtectedPacket::new(parts.bytes, 0, Layout::short(cid_len)),
+            first: parts.first,
+            number: parts.number,
+            number_len: parts.number_len,
+        }
+    }
+
     /// The packet number.
     #[inline]
     pub fn number(&self) -> PacketNumber {
@@ -255,7 +324,7 @@ impl<'a> UnprotectedHeader<'a> {
     /// [`TAG_LEN`] bytes, in which a stateless reset token may be.
     // RFC 9001 §9.5: the entire process of header protection removal, packet number recovery, and
     // packet protection removal MUST be applied together without timing and other side channels.
-    #[inline]
+    #[inline(always)]
     pub fn open<K: PacketKey>(
         self,
         protection: &mut PacketProtection<K>,
@@ -292,6 +361,29 @@ impl<'a> UnprotectedHeader<'a> {
 }
 
 impl<'a> OpenedPacket<'a> {
+    /// Takes it apart, which has a short header.
+    #[inline(always)]
+    pub(crate) fn into_parts(self) -> ShortPacket<'a> {
+        ShortPacket {
+            header: self.header,
+            payload: self.payload,
+            first: self.first,
+            number: self.number,
+        }
+    }
+
+    /// Puts it together again; its connection ID has `cid_len` bytes.
+    pub(crate) fn from_parts(parts: ShortPacket<'a>, cid_len: usize) -> Self {
+        Self {
+            number: parts.number,
+            payload: parts.payload,
+            payload_offset: parts.header.len(),
+            header: parts.header,
+            first: parts.first,
+            layout: Layout::short(cid_len),
+        }
+    }
+
     /// The type of the packet.
     #[inline]
     pub fn packet_type(&self) -> PacketType {
@@ -308,6 +400,19 @@ impl<'a> OpenedPacket<'a> {
     #[inline]
     pub fn dcid(&self) -> &'a [u8] {
         self.layout.dcid(self.header)
+    }
+
+    /// The header.
+    #[inline]
+    pub(crate) fn header(&self) -> &'a [u8] {
+        self.header
+    }
+
+    /// Where in the header the Destination Connection ID is.
+    #[inline]
+    pub(crate) fn dcid_range(&self) -> Range<usize> {
+        let start = self.layout.dcid_at;
+        start..start.saturating_add(self.layout.dcid_len)
     }
 
     /// Source Connection ID, empty in a short header.
@@ -336,7 +441,7 @@ impl<'a> OpenedPacket<'a> {
     // for these bits, after removing both packet and header protection, as a connection error
     // of type PROTOCOL_VIOLATION. Discarding such a packet after only removing header
     // protection can expose the endpoint to attacks.
-    #[inline]
+    #[inline(always)]
     fn checked(self) -> Result<Self, OpenError> {
         let reserved = match self.layout.packet_type {
             PacketType::OneRtt => 0x18,

@@ -13,6 +13,7 @@
 //!   numbers     200..  125.. 150.. 175..     25 each; the window is 130..210
 //! ```
 
+use core::ops::Range;
 use core::slice;
 use kernel::alloc::{AllocError, Flags, KBox, KVec};
 
@@ -151,11 +152,13 @@ impl<S: Copy> Ring<S> {
     /// Puts `value` into the slots from `first` to `last`.
     #[inline]
     pub(super) fn fill(&mut self, first: u64, last: u64, value: S) {
-        for number in number_of(first)..=number_of(last) {
-            let (start, end) = part_of(number, first, last);
+        let mut next = first;
+        while next <= last {
+            let (number, places) = part_of(next, last);
+            next = next.saturating_add(places.len() as u64);
             let chunk = self.element_mut(number).and_then(Option::as_mut);
             for slot in chunk
-                .and_then(|chunk| chunk.get_mut(start..=end))
+                .and_then(|chunk| chunk.get_mut(places))
                 .unwrap_or_default()
             {
                 *slot = value;
@@ -233,14 +236,13 @@ impl<'a, S: Copy> Slots<'a, S> {
     }
 
     #[inline(never)]
-    fn next_slots(&mut self) -> Option<slice::Iter<'a, S>> {
+    pub(super) fn next_slots(&mut self) -> Option<slice::Iter<'a, S>> {
         if self.next > self.last {
             return None;
         }
-        let number = number_of(self.next);
-        let (start, end) = part_of(number, self.next, self.last);
-        self.next = number.saturating_add(1).saturating_mul(WIDTH);
-        Some(self.ring.chunk(number)?.get(start..=end)?.iter())
+        let (number, places) = part_of(self.next, self.last);
+        self.next = self.next.saturating_add(places.len() as u64);
+        Some(self.ring.chunk(number)?.get(places)?.iter())
     }
 }
 
@@ -256,20 +258,15 @@ const fn position_of(number: u64) -> usize {
     (number % WIDTH) as usize
 }
 
-/// The places in chunk `number` that belong to `first..=last`.
+/// The chunk of `first`, and the places in it that belong to `first..=last`: at least one.
 #[inline]
-fn part_of(number: u64, first: u64, last: u64) -> (usize, usize) {
-    let start = if number == number_of(first) {
-        position_of(first)
-    } else {
-        0
-    };
-    let end = if number == number_of(last) {
-        position_of(last)
-    } else {
-        CHUNK - 1
-    };
-    (start, end)
+fn part_of(first: u64, last: u64) -> (u64, Range<usize>) {
+    let number = number_of(first);
+    let start = position_of(first);
+    // Less than the width of a chunk.
+    let more = last.saturating_sub(first).min((CHUNK - 1) as u64) as usize;
+    let end = start.saturating_add(more).saturating_add(1).min(CHUNK);
+    (number, start..end)
 }
 
 #[cfg(test)]

@@ -89,13 +89,18 @@ impl Arrivals {
         self.pool.reserve(1, flags)
     }
 
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.pool.trim();
+    }
+
     fn next_stamp(&mut self) -> Stamp {
         self.stamp = self.stamp.wrapping_add(1);
         Stamp(self.stamp)
     }
 
     /// The stream at `slot` can be read up to `end`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn extend(&mut self, stream: &mut Stream, slot: Slot, end: Offset) {
         if let Some(last) = self
             .pool

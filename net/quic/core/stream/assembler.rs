@@ -20,7 +20,7 @@
 use super::room::{Refused, Room};
 use crate::array::{partition_point, remove_range, reserve_one};
 use crate::chunk::Chunk;
-use crate::offset::Offset;
+use crate::offset::{bytes, length, Offset};
 use crate::pool::{List, Pool};
 use core::mem::take;
 use kernel::alloc::{Flags, KVec};
@@ -67,6 +67,15 @@ pub(crate) enum Inserted {
 }
 
 impl Assembler {
+    /// Of whose data everything before `offset` was read, and nothing else received.
+    pub(crate) fn from(offset: Offset) -> Self {
+        Self {
+            read: offset,
+            end: offset,
+            ..Self::default()
+        }
+    }
+
     /// Where the application continues to read.
     #[inline]
     pub(crate) fn read(&self) -> Offset {
@@ -89,7 +98,7 @@ impl Assembler {
     /// everything as it was.
     ///
     /// `offset` and the length of the chunk add up to an [`Offset`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn insert<C: Chunk>(
         &mut self,
         pool: &mut Pool<C>,
@@ -98,16 +107,35 @@ impl Assembler {
         room: Room,
         flags: Flags,
     ) -> Result<Inserted, Refused> {
-        if offset != self.end || !self.islands.is_empty() || chunk.len() == 0 {
+        if !self.is_next(offset) || chunk.len() == 0 {
             return self.insert_slow(pool, offset, chunk, room, flags);
         }
         room.in_order(&chunk)?;
-        pool.reserve(1, flags)?;
         let end = self.end + chunk.len();
+        self.append(pool, end, chunk, flags)?;
+        Ok(Inserted::InOrder)
+    }
+
+    /// Whether what is at `offset` continues the ready data, and no island follows.
+    #[inline(always)]
+    pub(crate) fn is_next(&self, offset: Offset) -> bool {
+        offset == self.end && self.islands.is_empty()
+    }
+
+    /// Takes up `chunk`, which continues the ready data up to `end`.
+    #[inline(always)]
+    pub(crate) fn append<C: Chunk>(
+        &mut self,
+        pool: &mut Pool<C>,
+        end: Offset,
+        chunk: C,
+        flags: Flags,
+    ) -> Result<(), Refused> {
+        pool.reserve(1, flags)?;
         pool.push_back(&mut self.ready, chunk)
             .map_err(|_| Refused)?;
         self.end = end;
-        Ok(Inserted::InOrder)
+        Ok(())
     }
 
     #[cold]
@@ -238,18 +266,18 @@ impl Assembler {
     pub(crate) fn consume<C: Chunk>(&mut self, pool: &mut Pool<C>, len: u64) {
         let to = self.end.min(self.read + len);
         while self.read < to {
-            let Some(front) = pool.get_mut(self.ready.head()) else {
-                return;
-            };
             let left = to - self.read;
-            match usize::try_from(left) {
-                Ok(left) if left < front.len() => {
-                    front.advance(left);
+            let whole = pool.pop_front_if(&mut self.ready, |front| {
+                bytes(front.len()) <= left
+            });
+            match whole {
+                Some(chunk) => self.read = self.read + chunk.len(),
+                None => {
+                    let Some(front) = pool.get_mut(self.ready.head()) else {
+                        return;
+                    };
+                    front.advance(length(left));
                     self.read = to;
-                }
-                _ => {
-                    self.read = self.read + front.len();
-                    pool.pop_front(&mut self.ready);
                 }
             }
         }

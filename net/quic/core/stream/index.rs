@@ -105,6 +105,16 @@ impl Index {
             .insert_within_capacity(self.position(number), Entry { number, slot });
     }
 
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        // All that are listed are over: that follows from their not being listed, too.
+        if self.dead == self.entries.len() {
+            self.entries = KVec::new();
+            self.dead = 0;
+        }
+        self.untouched.trim();
+    }
+
     /// Stream `number` is over.
     pub(crate) fn remove(&mut self, number: u64) {
         let at = self.position(number);

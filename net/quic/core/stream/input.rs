@@ -48,7 +48,7 @@ impl From<AllocError> for FrameError {
 
 impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// STREAM, of which `data` is the data.
-    #[inline]
+    #[inline(always)]
     pub fn on_stream(
         &mut self,
         frame: &frame::Stream<'_>,
@@ -77,6 +77,14 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             self.recv_window.limit(),
             FrameType::STREAM,
         )?;
+        if recv.is_next(offset, fin) && data.len() > 0 {
+            room.in_order(&data)?;
+            self.arrivals.reserve(flags)?;
+            recv.append(&mut self.rx, end, data, flags)?;
+            self.received = self.received.saturating_add(raised);
+            self.arrivals.extend(stream, slot, end);
+            return Ok(());
+        }
         if fin {
             // The end may be all that is left to read, and then the stream is kept for it.
             room.other(size_of::<Stream>())?;
@@ -98,6 +106,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         Ok(())
     }
 
+    #[cold]
     fn return_stream_credit(&mut self, slot: Slot) {
         let recv = self
             .slab
@@ -108,6 +117,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// Reports what a frame changed, and closes the stream at `slot` if it is over.
+    #[cold]
     fn on_received(&mut self, slot: Slot, changes: Changes, events: &mut impl FnMut(StreamEvent)) {
         let Some(stream) = self.slab.get(slot) else {
             return;
@@ -313,7 +323,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// The place of stream `id`, on which the peer sends; `None` if it is over.
-    #[inline]
+    #[inline(always)]
     fn receiving(
         &mut self,
         id: StreamId,

@@ -31,6 +31,27 @@ pub struct StreamLimits {
     pub reset_stream_at: bool,
 }
 
+/// What is to be known of [`StreamLimits`] as long as streams are opened.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct StreamWindows {
+    bidi_local: VarInt,
+    bidi_remote: VarInt,
+    uni: VarInt,
+    pub(crate) reset_stream_at: bool,
+}
+
+impl StreamWindows {
+    /// How many bytes the endpoint with `role` accepts on stream `id`, if it receives on it.
+    pub(crate) fn stream_data(&self, role: Role, id: StreamId) -> u64 {
+        match (id.directionality(), id.initiator() == role) {
+            (Directionality::Bidirectional, true) => self.bidi_local,
+            (Directionality::Bidirectional, false) => self.bidi_remote,
+            (Directionality::Unidirectional, _) => self.uni,
+        }
+        .get()
+    }
+}
+
 impl From<&TransportParameters> for StreamLimits {
     fn from(parameters: &TransportParameters) -> Self {
         Self {
@@ -46,14 +67,14 @@ impl From<&TransportParameters> for StreamLimits {
 }
 
 impl StreamLimits {
-    /// How many bytes the endpoint with `role` accepts on stream `id`, if it receives on it.
-    pub(crate) fn stream_data(&self, role: Role, id: StreamId) -> u64 {
-        match (id.directionality(), id.initiator() == role) {
-            (Directionality::Bidirectional, true) => self.max_stream_data_bidi_local,
-            (Directionality::Bidirectional, false) => self.max_stream_data_bidi_remote,
-            (Directionality::Unidirectional, _) => self.max_stream_data_uni,
+    /// What of them a new stream needs.
+    pub(crate) fn windows(&self) -> StreamWindows {
+        StreamWindows {
+            bidi_local: self.max_stream_data_bidi_local,
+            bidi_remote: self.max_stream_data_bidi_remote,
+            uni: self.max_stream_data_uni,
+            reset_stream_at: self.reset_stream_at,
         }
-        .get()
     }
 
     /// How many streams the other one may open.
@@ -78,7 +99,9 @@ mod tests {
             max_stream_data_uni: VarInt::from_u32(3),
             ..StreamLimits::default()
         };
-        let data = |role, id| limits.stream_data(role, StreamId::new(VarInt::from_u32(id)));
+        let data = |role, id| limits
+                .windows()
+                .stream_data(role, StreamId::new(VarInt::from_u32(id)));
         assert_eq!([0, 1, 2, 3].map(|id| data(Role::Client, id)), [1, 2, 3, 3]);
         assert_eq!([0, 1, 2, 3].map(|id| data(Role::Server, id)), [2, 1, 3, 3]);
     }

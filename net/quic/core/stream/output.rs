@@ -6,22 +6,27 @@ use super::entry::{Pending, Stream};
 use super::event::StreamEvent;
 use super::frame::StreamFrame;
 use super::send::{Tail, Turn};
-use super::send_buffer::{pieces, Piece};
+use super::send_buffer::{only_piece, pieces, Piece};
 use super::table::{kind, ConnectionPending, Streams, DIRECTIONALITIES};
+use crate::bytes::Writer;
 use crate::chunk::Chunk;
 use crate::frame::{Frame, ResetStream, ResetStreamAt, StopSending};
-use crate::offset::Offset;
+use crate::offset::{bytes, Offset};
 use crate::sent_frame::SentFrame;
+use crate::stream_id::StreamId;
 use crate::varint::VarInt;
+use core::ops::Range;
 use kernel::alloc::Flags;
 
 impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// Whether [`Self::poll_control`] has a frame.
+    #[inline]
     pub fn has_control(&self) -> bool {
         !self.pending.is_empty() || self.schedule.next_control().is_some()
     }
 
     /// Whether [`Self::poll_stream`] may have a frame, flow control aside.
+    #[inline]
     pub fn has_stream(&self, tail: Tail) -> bool {
         self.schedule.has_data(tail)
     }
@@ -114,6 +119,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     ///
     /// Data that does not fill the space is left out where `tail` says so. The caller copies
     /// [`Self::pieces`] into the packet and stores [`StreamFrame::record`] with it.
+    #[inline]
     pub fn poll_stream(&mut self, space: usize, tail: Tail, flags: Flags) -> Option<StreamFrame> {
         loop {
             let slot = self.schedule.next_data(&mut self.slab, tail)?;
@@ -169,6 +175,38 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         }
     }
 
+    /// As [`Self::poll_stream`], if the stream that is next has more new data than fits in the
+    /// packet, and nothing to say beside it. The frame is the last of its packet, so it has no
+    /// Length field (RFC 9000 §19.8): everything before the data is written here, and what remains
+    /// of the packet after that is for the data. Without such a frame nothing has changed but what
+    /// `writer` has written.
+    #[inline(always)]
+    pub fn poll_full(
+        &mut self,
+        writer: &mut Writer<'_>,
+    ) -> Option<StreamFrame> {
+        if self.held_back {
+            return None;
+        }
+        let slot = self.schedule.first_ready()?;
+        let stream = self.slab.get_mut(slot)?;
+        let (id, send) = (stream.id, stream.send.as_mut()?);
+        let credit = self.send_window.available(self.sent);
+        let frame = send.next_full_frame(&self.tx, id, credit, writer)?;
+        self.sent = self.sent.saturating_add(bytes(frame.len));
+        let turn = stream.links.count(frame.len);
+        if turn {
+            self.schedule.end_turn(&mut self.slab, slot);
+        }
+        Some(frame)
+    }
+
+    /// The data of `frame`, which [`Self::poll_stream`] has just returned, if it is in one chunk.
+    #[inline(always)]
+    pub fn only_piece(&self, frame: &StreamFrame) -> Option<Piece<'_, Tx>> {
+        only_piece(&self.tx, frame.at, frame.len)
+    }
+
     /// The data of `frame`, which [`Self::poll_stream`] has just returned.
     pub fn pieces<'a>(&'a self, frame: &StreamFrame) -> impl Iterator<Item = Piece<'a, Tx>> {
         pieces(&self.tx, frame.at, frame.len)
@@ -189,23 +227,8 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 len,
                 fin,
             } => {
-                let Some(slot) = self.known(id) else { return };
-                let Some(send) = self
-                    .slab
-                    .get_mut(slot)
-                    .and_then(|stream| stream.send.as_mut())
-                else {
-                    return;
-                };
-                let was_terminal = send.is_terminal();
-                send.on_acked(&mut self.tx, offset..offset + usize::from(len), fin, flags);
-                let has_lost = send.has_lost();
-                if send.is_terminal() && !was_terminal {
-                    self.report_send_end(slot, events);
-                } else if has_lost {
-                    // There was no memory to note what arrived: it is sent again.
-                    self.schedule.want_data(&mut self.slab, slot);
-                }
+                let range = offset..offset + usize::from(len);
+                self.on_data_acked(id, range, fin, flags, events);
             }
             SentFrame::ResetStream { id, reliable } => {
                 let Some(slot) = self.known(id) else { return };
@@ -234,6 +257,34 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The packets with `range` of stream `id` were acknowledged, with its end if `fin` says so.
+    pub fn on_data_acked(
+        &mut self,
+        id: StreamId,
+        range: Range<Offset>,
+        fin: bool,
+        flags: Flags,
+        events: &mut impl FnMut(StreamEvent),
+    ) {
+        let Some(slot) = self.known(id) else { return };
+        let Some(send) = self
+            .slab
+            .get_mut(slot)
+            .and_then(|stream| stream.send.as_mut())
+        else {
+            return;
+        };
+        let was_terminal = send.is_terminal();
+        send.on_acked(&mut self.tx, range, fin, flags);
+        let has_lost = send.has_lost();
+        if send.is_terminal() && !was_terminal {
+            self.report_send_end(slot, events);
+        } else if has_lost {
+            // There was no memory to note what arrived: it is sent again.
+            self.schedule.want_data(&mut self.slab, slot);
         }
     }
 

@@ -93,7 +93,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         let tuning = Tuning {
             now,
             rtt,
-            max_window: self.config.max_window,
+            max_window: self.max_window,
         };
         recv.consume(&mut self.rx, len);
         let credit = recv.take_credit();
@@ -131,7 +131,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         let tuning = Tuning {
             now: Instant::from_nanos(0),
             rtt: Duration::ZERO,
-            max_window: self.config.max_window,
+            max_window: self.max_window,
         };
         if self.recv_window.on_consumed(self.consumed, &tuning) {
             self.pending.insert(ConnectionPending::MAX_DATA);

@@ -141,6 +141,7 @@ impl RecvPart {
         self.size_known && self.highest == offset && self.reset.is_none() && self.stop.is_none()
     }
 
+    #[inline]
     pub(crate) fn assembler(&self) -> &Assembler {
         &self.assembler
     }
@@ -155,6 +156,7 @@ impl RecvPart {
     }
 
     /// Whether the application has asked the peer to stop.
+    #[inline]
     pub(crate) fn is_stopped(&self) -> bool {
         self.stop.is_some()
     }
@@ -176,7 +178,7 @@ impl RecvPart {
 
     /// Checks a STREAM frame that ends at `end`: returns by how much it raises what counts toward
     /// flow control.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, end: Offset, fin: bool) -> Result<u64, Violation> {
         // RFC 9000 §4.5: A receiver SHOULD treat receipt of data at or beyond the final size as an
         // error of type FINAL_SIZE_ERROR.
@@ -211,9 +213,35 @@ impl RecvPart {
         Ok(end - self.highest)
     }
 
+    /// Whether data at `offset` is what comes next, and changes nothing but that there is more to
+    /// read: as most does.
+    #[inline(always)]
+    pub(crate) fn is_next(&self, offset: Offset, fin: bool) -> bool {
+        self.assembler.is_next(offset)
+            && self.begun
+            && !self.size_known
+            && !fin
+            && self.reset.is_none()
+            && self.stop.is_none()
+    }
+
+    /// Takes up what [`Self::is_next`], of which there is some, and which ends at `end`.
+    #[inline(always)]
+    pub(crate) fn append<C: Chunk>(
+        &mut self,
+        pool: &mut Pool<C>,
+        end: Offset,
+        chunk: C,
+        flags: Flags,
+    ) -> Result<(), Refused> {
+        self.assembler.append(pool, end, chunk, flags)?;
+        self.highest = self.highest.max(end);
+        Ok(())
+    }
+
     /// Takes up a STREAM frame that [`Self::check`] has let pass. A refusal leaves everything as it
     /// was.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn on_stream<C: Chunk>(
         &mut self,
         pool: &mut Pool<C>,
@@ -256,6 +284,7 @@ impl RecvPart {
     }
 
     /// Whether the data from `offset` on was given up by RESET_STREAM_AT.
+    #[inline]
     fn exceeds_promise(&self, offset: Offset) -> bool {
         self.reset
             .as_ref()
@@ -263,6 +292,7 @@ impl RecvPart {
     }
 
     /// Drops what RESET_STREAM_AT does not promise.
+    #[inline]
     fn trim_to_promise<C: Chunk>(&mut self, pool: &mut Pool<C>) {
         if let Some(reset) = &self.reset {
             self.assembler.truncate(pool, reset.reliable);

@@ -19,8 +19,9 @@ pub struct Refused;
 /// How much memory received data may still take.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Room {
-    in_order: usize,
-    out_of_order: usize,
+    limit: usize,
+    held: usize,
+    idle: bool,
 }
 
 impl Room {
@@ -31,45 +32,39 @@ impl Room {
     /// closes the hole.
     #[inline]
     pub(crate) fn new(limit: usize, held: usize, idle: bool) -> Self {
-        let out_of_order = (limit / 4).saturating_mul(OUT_OF_ORDER_QUARTERS);
-        Self {
-            in_order: if idle {
-                usize::MAX
-            } else {
-                limit.saturating_sub(held)
-            },
-            out_of_order: out_of_order.saturating_sub(held),
-        }
+        Self { limit, held, idle }
     }
 
     /// Whether there is room for `chunk`, which can be read at once.
     #[inline]
     pub(crate) fn in_order<C: Chunk>(self, chunk: &C) -> Result<(), Refused> {
-        fits(chunk, self.in_order)
+        self.other(cost(chunk))
     }
 
     /// Whether there is room for `size` bytes of another kind, which can be read at once.
     #[inline]
     pub(crate) fn other(self, size: usize) -> Result<(), Refused> {
-        if size > self.in_order {
-            return Err(Refused);
+        match self.idle || size <= self.limit.saturating_sub(self.held) {
+            true => Ok(()),
+            false => Err(Refused),
         }
-        Ok(())
     }
 
     /// Whether there is room for `chunk`, which waits behind a hole.
     #[inline]
     pub(crate) fn out_of_order<C: Chunk>(self, chunk: &C) -> Result<(), Refused> {
-        fits(chunk, self.out_of_order)
+        let limit = (self.limit / 4).saturating_mul(OUT_OF_ORDER_QUARTERS);
+        match cost(chunk) <= limit.saturating_sub(self.held) {
+            true => Ok(()),
+            false => Err(Refused),
+        }
     }
 }
 
+/// What holding `chunk` takes.
 #[inline]
-fn fits<C: Chunk>(chunk: &C, room: usize) -> Result<(), Refused> {
-    if chunk.truesize().saturating_add(Pool::<C>::OVERHEAD) > room {
-        return Err(Refused);
-    }
-    Ok(())
+fn cost<C: Chunk>(chunk: &C) -> usize {
+    chunk.truesize().saturating_add(Pool::<C>::OVERHEAD)
 }
 
 impl From<AllocError> for Refused {

@@ -108,6 +108,15 @@ impl Link {
 }
 
 impl Links {
+    /// The stream has sent `len` bytes: returns whether its turn is over.
+    #[inline]
+    pub(crate) fn count(&mut self, len: usize) -> bool {
+        self.turn = self
+            .turn
+            .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
+        self.turn >= TURN && self.incremental
+    }
+
     fn link(&mut self, through: Through) -> &mut Link {
         match through {
             Through::Control => &mut self.control,
@@ -116,6 +125,7 @@ impl Links {
     }
 }
 
+#[inline]
 fn links(slab: &mut Slab, slot: Slot) -> Option<&mut Links> {
     slab.get_mut(slot).map(|stream| &mut stream.links)
 }
@@ -259,11 +269,18 @@ impl Schedule {
         if self.releases(tail) {
             self.unpark(slab);
         }
+        self.first_ready()
+    }
+
+    /// The stream whose data is sent next, whatever is parked.
+    #[inline]
+    pub(crate) fn first_ready(&self) -> Option<Slot> {
         let urgency = usize::try_from(self.occupied.trailing_zeros()).ok()?;
         self.ready.get(urgency)?.head.some()
     }
 
     /// Whether a stream has data that it may be possible to send at that level.
+    #[inline]
     pub(crate) fn has_data(&self, tail: Tail) -> bool {
         self.occupied != 0 || self.releases(tail)
     }
@@ -277,16 +294,24 @@ impl Schedule {
     /// The stream at `slot`, which was next, has sent `len` bytes and has more.
     #[inline]
     pub(crate) fn on_sent(&mut self, slab: &mut Slab, slot: Slot, len: usize) {
+        if links(slab, slot).is_some_and(|links| links.count(len)) {
+            self.end_turn(slab, slot);
+        }
+    }
+
+    /// The stream at `slot`, which was next, has sent as much as it may before others.
+    pub(crate) fn end_turn(&mut self, slab: &mut Slab, slot: Slot) {
         let Some(links) = links(slab, slot) else {
             return;
         };
-        links.turn = links
-            .turn
-            .saturating_add(u32::try_from(len).unwrap_or(u32::MAX));
-        if links.turn >= TURN && links.incremental {
-            self.end_data(slab, slot);
-            self.want_data(slab, slot);
+        let queue = self.ready.get(usize::from(links.urgency));
+        if queue.is_some_and(|queue| queue.head == queue.tail) {
+            // It is alone, and goes on.
+            links.turn = 0;
+            return;
         }
+        self.end_data(slab, slot);
+        self.want_data(slab, slot);
     }
 
     /// The stream at `slot` has a new urgency, the lowest being sent first, and shares it with

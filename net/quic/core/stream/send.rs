@@ -13,11 +13,13 @@
 //! after that beginning, so that its final size needs no credit of its own, and the part stays in
 //! `ResetSent` until both are acknowledged.
 
-use super::frame::{capacity, StreamFrame, MIN_SPLIT};
+use super::frame::{capacity, StreamFrame, MAX_LEN, MIN_SPLIT};
 use super::send_buffer::SendBuffer;
 use super::state::SendState;
+use crate::bytes::Writer;
 use crate::chunk::Chunk;
 use crate::flow::SendWindow;
+use crate::frame::StreamHeader;
 use crate::offset::{length, Offset};
 use crate::pool::Pool;
 use crate::stream_id::StreamId;
@@ -201,6 +203,7 @@ impl SendPart {
         Ok(())
     }
 
+    #[inline]
     fn fin_is_due(&self) -> bool {
         matches!(self.fin, Fin::Queued | Fin::Lost) && self.reset.is_none()
     }
@@ -212,6 +215,7 @@ impl SendPart {
     }
 
     /// Whether there is anything to send, limits aside.
+    #[inline]
     pub(crate) fn has_data(&self) -> bool {
         self.has_lost() || self.buffer.next() < self.buffer.end() || self.fin_is_due()
     }
@@ -278,6 +282,46 @@ impl SendPart {
             },
             new: crate::offset::bytes(len),
         }
+    }
+
+    /// A frame of new data, without a Length field, that fills what remains of the packet, with more
+    /// to follow; its header is written. `None`, with nothing changed here, if there is no such
+    /// frame or something is more urgent.
+    #[inline(always)]
+    pub(crate) fn next_full_frame<C: Chunk>(
+        &mut self,
+        pool: &Pool<C>,
+        id: StreamId,
+        credit: u64,
+        writer: &mut Writer<'_>,
+    ) -> Option<StreamFrame> {
+        if self.has_lost() || self.reset.is_some() {
+            return None;
+        }
+        let offset = self.buffer.next();
+        let header = StreamHeader {
+            id,
+            offset: offset.varint(),
+            fin: false,
+            length: None,
+        };
+        header.emit(writer).ok()?;
+        let len = writer.remaining();
+        let unsent = self.buffer.end() - offset;
+        let stream = self.window.available(offset.get());
+        let most = unsent.min(stream).min(credit);
+        if most <= crate::offset::bytes(len) || !(MIN_SPLIT..=MAX_LEN).contains(&len) {
+            return None;
+        }
+        let at = self.buffer.send_some(pool, len);
+        self.used = true;
+        Some(StreamFrame {
+            id,
+            offset,
+            len,
+            fin: false,
+            at,
+        })
     }
 
     /// Whether the last data, which starts at `offset`, waits for more.
@@ -428,6 +472,7 @@ impl SendPart {
 
     /// Whether a reset is to be sent: one that is not in flight, and promises nothing that was not
     /// sent.
+    #[inline]
     pub(crate) fn reset_is_due(&self) -> bool {
         self.reset.as_ref().is_some_and(|reset| {
             !reset.sent && !reset.acked && reset.reliable <= self.buffer.next()

@@ -80,6 +80,17 @@ impl SendBuffer {
         }
     }
 
+    /// A buffer of whose data everything before `offset` was acknowledged, and nothing else written.
+    pub(crate) fn from(offset: Offset) -> Self {
+        Self {
+            front: offset,
+            acked_to: offset,
+            next: offset,
+            end: offset,
+            ..Self::new()
+        }
+    }
+
     /// How much has been written.
     #[inline]
     pub(crate) fn end(&self) -> Offset {
@@ -146,9 +157,23 @@ impl SendBuffer {
         Ok(())
     }
 
+    /// As [`Self::send_new`] of bytes that are there, the next ones of which there are more.
+    #[inline(always)]
+    pub(crate) fn send_some<C: Chunk>(&mut self, pool: &Pool<C>, len: usize) -> Cursor {
+        let start = self.cursor;
+        let end = length(u64::from(start.skip)).saturating_add(len);
+        match (pool.get(start.slot), u32::try_from(end)) {
+            (Some(chunk), Ok(skip)) if end < chunk.len() => {
+                self.cursor.skip = skip;
+                self.next = self.next + len;
+                start
+            }
+            _ => self.send_new(pool, len),
+        }
+    }
+
     /// Takes the next `len` bytes that were never sent, at most those there are, and says where
     /// they are.
-    #[inline]
     pub(crate) fn send_new<C: Chunk>(&mut self, pool: &Pool<C>, len: usize) -> Cursor {
         let start = self.cursor;
         let mut left = bytes(len).min(self.end - self.next);
@@ -335,6 +360,22 @@ impl SendBuffer {
         self.acked.clear();
         self.lost.clear();
     }
+}
+
+/// The `len` bytes from `cursor` on, if they are in one chunk.
+#[inline(always)]
+pub(crate) fn only_piece<C: Chunk>(
+    pool: &Pool<C>,
+    cursor: Cursor,
+    len: usize,
+) -> Option<Piece<'_, C>> {
+    let chunk = pool.get(cursor.slot)?;
+    let start = length(u64::from(cursor.skip));
+    let end = start.saturating_add(len);
+    (len > 0 && end <= chunk.len()).then_some(Piece {
+        chunk,
+        range: start..end,
+    })
 }
 
 /// The `len` bytes from `cursor` on, chunk by chunk.

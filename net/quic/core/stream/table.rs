@@ -17,7 +17,7 @@ use super::arrivals::{Arrivals, Stamp};
 use super::entry::Stream;
 use super::event::StreamEvent;
 use super::index::{Index, Place};
-use super::limits::StreamLimits;
+use super::limits::{StreamLimits, StreamWindows};
 use super::recv::RecvPart;
 use super::room::Room;
 use super::schedule::{Schedule, Slab};
@@ -51,8 +51,12 @@ pub struct StreamConfig {
 /// does no harm.
 pub struct Streams<Tx, Rx> {
     pub(super) role: Role,
-    pub(super) config: StreamConfig,
-    pub(super) peer: StreamLimits,
+    /// The largest window of a stream and of the connection, in bytes.
+    pub(super) max_window: u64,
+    /// The receive buffer, in bytes.
+    recv_limit: usize,
+    own: StreamWindows,
+    pub(super) peer: StreamWindows,
     pub(super) slab: Slab,
     /// The stream that was found last.
     pub(super) last: (Option<StreamId>, Slot),
@@ -78,7 +82,7 @@ pub struct Streams<Tx, Rx> {
     pub(super) active: Option<StreamId>,
     pub(super) pending: ConnectionPending,
     /// 0-RTT was rejected, and there are more streams than the peer allows.
-    held_back: bool,
+    pub(super) held_back: bool,
     /// How many closed streams are kept because they have not been read.
     lingering: usize,
 }
@@ -151,8 +155,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         let limits = StreamLimits::default();
         Self {
             role,
-            config,
-            peer: limits,
+            max_window: config.max_window,
+            recv_limit: config.recv_limit,
+            own: config.local.windows(),
+            peer: limits.windows(),
             slab: Slab::new(),
             last: (None, Slot::NONE),
             local: DIRECTIONALITIES.map(|kind| LocalStreams {
@@ -189,7 +195,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     // RFC 9000 §7.4.1: the server MUST NOT reduce any limits or alter any values that might be
     // violated by the client with its 0-RTT data.
     pub fn set_peer_limits(&mut self, limits: &StreamLimits) {
-        self.peer = *limits;
+        self.peer = limits.windows();
         self.send_window.raise(limits.max_data.get());
         for (local, kind) in self.local.iter_mut().zip(DIRECTIONALITIES) {
             local.window.raise(limits.streams(kind));
@@ -199,7 +205,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             let Some(stream) = streams.slab.get_mut(slot) else {
                 return;
             };
-            let limit = limits.stream_data(peer, stream.id);
+            let limit = limits.windows().stream_data(peer, stream.id);
             if let Some(send) = &mut stream.send {
                 send.on_max_stream_data(limit);
                 if send.has_data() {
@@ -219,7 +225,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     // application state bound to those streams. (A program that wants to write anew resets the
     // streams itself.)
     pub fn on_early_data_rejected(&mut self, limits: &StreamLimits) {
-        self.peer = *limits;
+        self.peer = limits.windows();
         self.send_window = SendWindow::new(limits.max_data.get());
         self.sent = 0;
         for (local, kind) in self.local.iter_mut().zip(DIRECTIONALITIES) {
@@ -236,7 +242,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
             let Some(stream) = streams.slab.get_mut(slot) else {
                 return;
             };
-            let limit = limits.stream_data(peer, stream.id);
+            let limit = limits.windows().stream_data(peer, stream.id);
             let Some(send) = &mut stream.send else { return };
             let discarded = send.rewind(&mut streams.tx, limit, limits.reset_stream_at);
             streams.written = streams.written.saturating_sub(discarded);
@@ -290,14 +296,30 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
 
     /// Changes how much memory received data may hold, and the largest window.
     pub fn set_recv_limits(&mut self, recv_limit: usize, max_window: u64) {
-        self.config.recv_limit = recv_limit;
-        self.config.max_window = max_window;
+        self.recv_limit = recv_limit;
+        self.max_window = max_window;
+    }
+
+    /// Gives memory back. For a connection that has become idle.
+    pub(crate) fn trim(&mut self) {
+        self.tx.trim();
+        self.rx.trim();
+        self.slab.trim();
+        self.arrivals.trim();
+        let local = self.local.iter_mut().map(|local| &mut local.index);
+        let remote = self.remote.iter_mut().map(|remote| &mut remote.index);
+        for index in local.chain(remote) {
+            index.trim();
+        }
     }
 
     /// The memory that received data holds, in bytes, overhead included.
     #[inline]
     pub fn recv_held(&self) -> usize {
-        let lingering = self.lingering.saturating_mul(size_of::<Stream>());
+        let lingering = match self.lingering {
+            0 => 0,
+            streams => streams.saturating_mul(size_of::<Stream>()),
+        };
         self.rx
             .held()
             .saturating_add(self.arrivals.held())
@@ -342,10 +364,10 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// How much of the receive buffer is left.
-    #[inline]
+    #[inline(always)]
     pub(super) fn room(&self) -> Room {
         Room::new(
-            self.config.recv_limit,
+            self.recv_limit,
             self.recv_held(),
             self.arrivals.is_empty(),
         )
@@ -378,8 +400,11 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     }
 
     /// The place of stream `id`, if it has state.
-    #[inline]
+    #[inline(always)]
     pub(super) fn known(&mut self, id: StreamId) -> Option<Slot> {
+        if self.last.0 == Some(id) {
+            return Some(self.last.1);
+        }
         let Place::Known(slot) = self.find(id) else {
             return None;
         };
@@ -398,7 +423,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         let send =
             (own || !one_way).then(|| SendPart::new(self.peer.stream_data(self.role.peer(), id)));
         let recv =
-            (!own || !one_way).then(|| RecvPart::new(self.config.local.stream_data(self.role, id)));
+            (!own || !one_way).then(|| RecvPart::new(self.own.stream_data(self.role, id)));
         let stream = KBox::new(Stream::new(id, send, recv), flags)?;
         self.slab.reserve(1, flags)?;
         let Some(index) = self.index_mut(id) else {

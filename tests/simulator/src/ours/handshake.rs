@@ -69,6 +69,7 @@ impl Handshake {
         quic_core::connection::Environment::random(cx.env, &mut grease);
         connection
             .local_parameters()
+            .unwrap()
             .emit(&mut writer, self.role, Some(u64::from_le_bytes(grease)))
             .expect("room for all parameters");
         self.started = true;

@@ -323,7 +323,8 @@ fn a_server_that_knows_no_address_sends_three_times_as_much() {
 fn a_challenge_is_repeated_after_a_probe_timeout() {
     let at = |millis| Instant::from_nanos(0) + Duration::from_millis(millis);
     let mut world = World::new(1);
-    let recovery = config().path(&End::cx(&mut world, at(0)), 1200, 0).unwrap();
+    let settings = crate::connection::config::Settings::from(&config());
+    let recovery = settings.path(&End::cx(&mut world, at(0)), 1200, 0).unwrap();
     let addresses = Pair::new().client.connection.addresses().unwrap();
     let mut path = Path::new(addresses, recovery);
     path.challenge(at(0), Duration::from_secs(10));

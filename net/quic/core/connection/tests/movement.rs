@@ -5,6 +5,7 @@
 use super::pair::{config, parameters, End, Pair, Seen, World};
 use crate::chunk::testing::pattern;
 use crate::cid::{ConnectionId, StatelessResetToken};
+use crate::connection::config::Settings;
 use crate::connection::path::{Path, PathSet, Responses, MAX_PATHS};
 use crate::connection::{Config, State};
 use crate::packet::MIN_INITIAL_DATAGRAM;
@@ -28,7 +29,10 @@ fn address(text: &str) -> SocketAddr {
 
 fn new_path() -> Path {
     let mut world = World::new(1);
-    let recovery = config().path(&End::cx(&mut world, at(0)), 1200, 0).unwrap();
+    let settings = Settings::from(&config());
+    let recovery = settings
+        .path(&End::cx(&mut world, at(0)), 1200, 0)
+        .unwrap();
     let addresses = Pair::new().client.connection.addresses().unwrap();
     Path::new(addresses, recovery)
 }

@@ -307,6 +307,7 @@ impl End {
         let mut writer = Writer::new(&mut buffer);
         self.connection
             .local_parameters()
+            .unwrap()
             .emit(&mut writer, role, None)
             .unwrap();
         let parameters = writer.written();
