@@ -216,7 +216,8 @@ fn open_token(mut input: Input<'_>) {
     let result = key().open(token, now, &client, &destination);
     assert!(result.is_ok(), "the cipher does not fail");
     if token.len() > token::MAX_LEN {
-        assert_eq!(result, Ok(Validation::Nothing));
+        let proves_nothing = matches!(result, Ok(Validation::Nothing | Validation::InvalidRetry));
+        assert!(proves_nothing, "{result:?}");
     }
 }
 

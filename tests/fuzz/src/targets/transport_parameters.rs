@@ -16,8 +16,11 @@ pub(crate) fn run(data: &[u8]) {
     let Ok(mut parameters) = TransportParameters::parse(input.rest(), sender) else {
         return;
     };
-    // Of versions that nobody here speaks nothing is kept to be written.
-    parameters.version_information = parameters.version_information.filter(is_whole);
+    // Of versions that nobody here speaks nothing is kept to be written, and grease makes an empty
+    // list one that is not.
+    parameters.version_information = parameters
+        .version_information
+        .filter(|information| is_whole(information) && !(grease.is_some() && information.is_empty));
     let mut buffer = [0; 1024];
     let mut writer = Writer::new(&mut buffer);
     let written = parameters.emit(&mut writer, sender, grease);
