@@ -41,6 +41,11 @@ pub trait Host {
         String::new()
     }
 
+    /// How much memory received data and data to send take, and how much they may.
+    fn memory(&mut self) -> [Memory; 2] {
+        [Memory::default(); 2]
+    }
+
     /// If nothing more can come of a connection that lives, because of a known defect: which.
     fn defect(&self) -> Option<&'static str> {
         None
@@ -50,6 +55,15 @@ pub trait Host {
     fn tolerance(&self) -> Tolerance {
         Tolerance::default()
     }
+}
+
+/// How much memory something takes, and how much it may, in bytes.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
+pub struct Memory {
+    /// It takes.
+    pub held: usize,
+    /// It may take.
+    pub limit: usize,
 }
 
 /// What an endpoint may do although it must not.

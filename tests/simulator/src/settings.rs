@@ -57,6 +57,8 @@ pub struct Settings {
     pub version: u32,
     /// A server accepts 0-RTT.
     pub early_data: bool,
+    /// How much memory received data may take.
+    pub memory: usize,
     /// Keys may be updated after a number of packets.
     pub key_updates: bool,
     /// One in so many allocations of a connection fails, if not 0: those that arriving packets,
@@ -103,6 +105,7 @@ impl Settings {
             grease_quic_bit: true,
             version: 1,
             early_data: true,
+            memory: 32 << 20,
             key_updates: true,
             failures: 0,
         }
@@ -139,6 +142,9 @@ impl Settings {
         it.grease_quic_bit = random.below(2) == 0;
         if random.happens(some) {
             it.failures = random.magnitude(20..=1_000);
+        }
+        if random.happens(some) {
+            it.memory = random.magnitude(128 << 10..=32 << 20) as usize;
         }
         it
     }

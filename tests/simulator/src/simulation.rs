@@ -11,7 +11,7 @@
 use crate::conduct::{spoils_retry, Amplification, Silence};
 use crate::datagram::address;
 use crate::datagram::Datagram;
-use crate::host::{Endpoint, Status};
+use crate::host::{Endpoint, Memory, Status};
 use crate::link::{Arrival, Counters, Fate, Link};
 use crate::nat::Nat;
 use crate::plan::Plan;
@@ -271,6 +271,11 @@ impl Simulation {
                 .run(self.now, end.endpoint.application())
                 .map_err(said)?;
             self.transmit(role)?;
+            for Memory { held, limit } in self.ends[role as usize].endpoint.memory() {
+                if held > limit {
+                    return Err(format!("{role:?}: {held} bytes are held, of {limit}"));
+                }
+            }
         }
         let confirmed = |end: &End| end.endpoint.status() == Status::Confirmed;
         if self.ends.iter().all(confirmed) {

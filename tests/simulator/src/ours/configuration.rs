@@ -50,6 +50,7 @@ pub(super) fn config(settings: &Settings) -> Config {
         ecn: !random.happens(Chance::percent(10)),
         nagle: random.happens(Chance::percent(20)),
         keep_alive: settings.keep_alive,
+        recv_limit: settings.memory,
         key_update_packets: random
             .happens(Chance::percent(10))
             .then(|| random.magnitude(10..=1_000))

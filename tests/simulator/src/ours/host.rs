@@ -7,7 +7,7 @@ use super::listener::Answer;
 use super::world::World;
 use super::Ours;
 use crate::datagram::{Datagram, Ecn};
-use crate::host::Host;
+use crate::host::{Host, Memory};
 use kernel::alloc::inject::{self, next_fails};
 use kernel::alloc::AllocError;
 use quic_core::connection::{
@@ -29,6 +29,9 @@ const MAX_DEFERRED: usize = 20;
 
 /// IP and UDP headers.
 const HEADERS: u32 = 28;
+
+/// The largest UDP payload, with what a buffer has in addition.
+const LARGEST: usize = (64 << 10) + 1_024;
 
 /// A packet that waits for its keys.
 pub(super) struct Deferred {
@@ -239,6 +242,25 @@ impl Host for Ours {
             connection.on_packet_too_big(cx, &Addresses { local, remote }, payload);
         });
         self.exchange(now);
+    }
+
+    fn memory(&mut self) -> [Memory; 2] {
+        let Some(connection) = &mut self.connection else {
+            return [Memory::default(); 2];
+        };
+        let datagrams = connection.datagrams().held();
+        let streams = connection.streams();
+        // A datagram is taken in whatever the limit if there is nothing else to read.
+        let received = Memory {
+            held: streams.recv_held() + datagrams,
+            limit: self.settings.memory + LARGEST,
+        };
+        // Chunks have an overhead, and the application writes as few bytes as it likes at once.
+        let sent = Memory {
+            held: streams.send_held(),
+            limit: self.settings.send_window as usize + LARGEST,
+        };
+        [received, sent]
     }
 
     fn describe(&self) -> String {
