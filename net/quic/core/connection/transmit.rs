@@ -391,10 +391,9 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §14.1: A client MUST expand the payload of all UDP datagrams carrying
             // Initial packets to at least the smallest allowed maximum datagram size of 1200 bytes
             // […] Similarly, a server MUST expand the payload of all UDP datagrams carrying
-            // ack-eliciting Initial packets. An Initial packet that only acknowledges is expanded
-            // as well, which does no harm.
+            // ack-eliciting Initial packets.
             // CONNECTION_CLOSE elicits nothing, and goes without where there is no room.
-            if packet_type == PacketType::Initial {
+            if packet_type == PacketType::Initial && self.expands_initial(cx, batch) {
                 // RFC 9000 §8.1: Clients MUST ensure that UDP datagrams containing Initial packets
                 // have UDP payloads of at least 1200 bytes, adding PADDING frames as necessary. RFC
                 // 9001 §9.3: First, the packet containing a ClientHello MUST be padded to a minimum
@@ -419,6 +418,22 @@ impl<E: Environment> Connection<E> {
             let _ = writer.fill(pad_to.saturating_sub(len), 0);
         }
         writer.position()
+    }
+
+    /// Whether a datagram with an Initial packet is to have its full size.
+    ///
+    /// That of a server which only acknowledges is not: PADDING would count as in flight, and as
+    /// nothing in it elicits an acknowledgment, nothing would take it out again. A client that asks
+    /// for the answer of a slow TLS again and again would fill the congestion window of the server
+    /// that way, and no timer would send the answer then.
+    fn expands_initial(&self, cx: &Context<'_, E>, batch: &Batch) -> bool {
+        self.role == Role::Client
+            || self.wants_in(PacketType::Initial, cx, batch) == Want::Data
+            || self
+                .body
+                .space(PacketNumberSpace::Initial)
+                .receiver
+                .wants_ping()
     }
 
     fn wants_in(&self, packet_type: PacketType, cx: &Context<'_, E>, batch: &Batch) -> Want {
