@@ -278,7 +278,7 @@ impl<E: Environment> Connection<E> {
             }
         }
         let space = self.body.space_mut(draft.space);
-        let probe = space.probes > 0 && packet_type != PacketType::ZeroRtt && !ack_only;
+        let probe = space.probes > 0 && !ack_only;
         if probe {
             space.probes = space.probes.saturating_sub(1);
         }

@@ -480,7 +480,7 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
-            PacketType::ZeroRtt => self.has_application_data(),
+            PacketType::ZeroRtt => space.probes > 0 || self.has_application_data(),
             PacketType::OneRtt => {
                 space.probes > 0
                     || space.crypto.has_data()
@@ -532,13 +532,22 @@ impl<E: Environment> Connection<E> {
         })
     }
 
-    /// How many probes are to be sent, whatever congestion control says.
+    /// How many probes are to be sent, whatever congestion control says. One for which there are no
+    /// keys would never be sent, and lift the limit for everything else meanwhile.
     pub(super) fn probes(&self) -> u8 {
-        self.body
-            .spaces
-            .iter()
-            .map(|space| space.probes)
-            .fold(0, u8::saturating_add)
+        [
+            PacketNumberSpace::Initial,
+            PacketNumberSpace::Handshake,
+            PacketNumberSpace::ApplicationData,
+        ]
+        .into_iter()
+        .filter(|space| {
+            ORDER
+                .into_iter()
+                .any(|packet_type| packet_type.space() == *space && self.can_send(packet_type))
+        })
+        .map(|space| self.body.space(space).probes)
+        .fold(0, u8::saturating_add)
     }
 
     /// Begins a key update long before the limit of the cipher suite.
