@@ -3,9 +3,10 @@
 //! What keeps a connection from going on, or makes it go too far.
 
 use super::pair::{parameters, Pair, SUITE};
-use crate::packet::PacketType;
+use crate::packet::{PacketNumberSpace, PacketType};
 use crate::stream_id::Directionality::Unidirectional;
 use crate::time::Duration;
+use kernel::alloc::flags::GFP_KERNEL;
 
 /// The server's TLS takes its time, and the client asks again and again meanwhile.
 #[test]
@@ -41,4 +42,25 @@ fn early_data_keeps_to_the_window_after_a_probe() {
     let path = pair.client.connection.path().unwrap();
     let (in_flight, window) = (path.bytes_in_flight(), path.congestion_window());
     assert!(in_flight <= window + 5 * 1200, "{in_flight} of {window}");
+}
+
+#[test]
+fn handshake_data_in_crumbs_arrives() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let space = PacketNumberSpace::ApplicationData;
+    let server = &mut pair.server().connection;
+    let mut sent = Vec::new();
+    for n in 0..100 {
+        let message = vec![n; 1 + usize::from(n % 3)];
+        sent.extend_from_slice(&message);
+        server.write_crypto(space, message, GFP_KERNEL).unwrap();
+    }
+    pair.run_for(Duration::from_secs(1));
+    let mut read = Vec::new();
+    for chunk in pair.client.connection.crypto(space) {
+        read.extend_from_slice(chunk.as_slice());
+    }
+    assert_eq!(read, sent);
 }
