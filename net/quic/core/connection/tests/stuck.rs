@@ -2,7 +2,7 @@
 
 //! What keeps a connection from going on, or makes it go too far.
 
-use super::pair::{parameters, Pair, SUITE};
+use super::pair::{parameters, Pair, Seen, SUITE};
 use crate::packet::{PacketNumberSpace, PacketType};
 use crate::stream_id::Directionality::Unidirectional;
 use crate::time::Duration;
@@ -63,4 +63,34 @@ fn handshake_data_in_crumbs_arrives() {
         read.extend_from_slice(chunk.as_slice());
     }
     assert_eq!(read, sent);
+}
+
+#[test]
+fn a_token_that_replaces_one_in_flight_is_sent() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let server = &mut pair.server().connection;
+    server.send_new_token(b"old", GFP_KERNEL).unwrap();
+    pair.transmit();
+    let flying = pair.network.pop_front().unwrap();
+    let now = pair.now;
+    pair.client.receive(now, &flying);
+    let now = pair.client.connection.timeout().unwrap();
+    pair.now = now;
+    pair.client
+        .with(now, |connection, cx| connection.on_timeout(cx));
+    let server = pair.server.take();
+    pair.transmit();
+    pair.server = server;
+    let acknowledgment = pair.network.pop_front().unwrap();
+    let server = &mut pair.server().connection;
+    server.send_new_token(b"new", GFP_KERNEL).unwrap();
+    pair.server().receive(now, &acknowledgment);
+    pair.run_for(Duration::from_secs(1));
+    let events = &pair.client.world.events;
+    assert!(
+        events.contains(&Seen::NewToken(b"new".to_vec())),
+        "{events:?}"
+    );
 }
