@@ -25,9 +25,11 @@ pub(super) enum Timer {
     PathValidation,
     /// The pacer lets something leave.
     Pacing,
+    /// There was no memory to send: it is tried again.
+    Retry,
 }
 
-const COUNT: usize = 7;
+const COUNT: usize = 8;
 
 /// The times of all timers.
 #[derive(Debug)]
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn every_timer_has_a_place() {
         let mut timers = Timers::new();
-        timers.set(Timer::Pacing, Instant::from_nanos(1));
-        assert_eq!(timers.get(Timer::Pacing), Instant::from_nanos(1));
+        timers.set(Timer::Retry, Instant::from_nanos(1));
+        assert_eq!(timers.get(Timer::Retry), Instant::from_nanos(1));
     }
 }

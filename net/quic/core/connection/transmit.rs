@@ -293,7 +293,7 @@ impl<E: Environment> Connection<E> {
     /// when to try again.
     pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
         if batch.sent == 0 && self.is_starved(cx, batch.kind) {
-            self.timers.set(Timer::Pacing, cx.now + RETRY);
+            self.timers.set(Timer::Retry, cx.now + RETRY);
         }
         self.settle_batch(cx, batch);
         batch.sent > 0

@@ -7,6 +7,7 @@ use crate::packet::{PacketNumberSpace, PacketType};
 use crate::stream_id::Directionality::Unidirectional;
 use crate::time::Duration;
 use kernel::alloc::flags::GFP_KERNEL;
+use kernel::alloc::inject;
 
 /// The server's TLS takes its time, and the client asks again and again meanwhile.
 #[test]
@@ -93,4 +94,41 @@ fn a_token_that_replaces_one_in_flight_is_sent() {
         events.contains(&Seen::NewToken(b"new".to_vec())),
         "{events:?}"
     );
+}
+
+/// A timer in the past is one that expires again and again.
+#[test]
+fn without_memory_for_an_acknowledgment_it_is_tried_later() {
+    let mut pair = Pair::new();
+    pair.connect();
+    pair.run_for(Duration::from_secs(1));
+    let id = pair.client.open(Unidirectional);
+    let now = pair.now;
+    pair.client.write(now, id, &[1; 10], false);
+    pair.transmit();
+    let flying = pair.network.pop_front().unwrap();
+    let server = pair.server.as_mut().unwrap();
+    server.receive(now, &flying);
+    let now = server.connection.timeout().unwrap();
+    server.with(now, |connection, cx| connection.on_timeout(cx));
+    let mut tries = 0;
+    for n in 0..100 {
+        let (sent, failed) = inject::fail_nth(n, || {
+            server.with(now, |connection, cx| {
+                let mut batch = connection.begin_batch(cx, 10)?;
+                let mut out = [0; 1500];
+                while connection.fill(cx, &mut batch, &mut out).is_some() {}
+                Some(connection.end_batch(cx, &batch))
+            })
+        });
+        if !failed {
+            break;
+        }
+        if sent == Some(false) {
+            tries += 1;
+            let next = server.connection.timeout().unwrap();
+            assert!(next > now, "{:?}", now.since(next));
+        }
+    }
+    assert!(tries > 0);
 }
