@@ -132,3 +132,25 @@ fn without_memory_for_an_acknowledgment_it_is_tried_later() {
     }
     assert!(tries > 0);
 }
+
+#[test]
+fn a_key_update_that_fails_ends_the_connection_with_a_word() {
+    for by_peer in [true, false] {
+        let mut pair = Pair::new();
+        pair.connect();
+        pair.run_for(Duration::from_secs(5));
+        pair.server().connection.keys.break_current();
+        let now = pair.now;
+        let end = match by_peer {
+            true => &mut pair.client,
+            false => pair.server(),
+        };
+        end.with(now, |connection, cx| connection.update_keys(cx))
+            .unwrap();
+        pair.client.connection.ping();
+        pair.run_for(Duration::from_millis(100));
+        let events = &pair.client.world.events;
+        let closed = |event: &Seen| matches!(event, Seen::Closed(reason) if reason.contains("PeerTransport"));
+        assert!(events.iter().any(closed), "{by_peer}: {events:?}");
+    }
+}
