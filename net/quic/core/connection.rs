@@ -452,10 +452,11 @@ impl<E: Environment> Connection<E> {
         (next != Instant::FAR_FUTURE).then_some(next)
     }
 
-    /// When an acknowledgment has to leave, if one can: not without keys, and not beyond the
-    /// anti-amplification limit. What lifts these is an event of its own.
+    /// When an acknowledgment has to leave, if one can: not without keys, not beyond the
+    /// anti-amplification limit, and not as long as there is no memory. What lifts these is an event
+    /// of its own; a deadline that has passed would be one without end.
     fn ack_deadline(&self) -> Instant {
-        if self.amplification_limited {
+        if self.amplification_limited || self.timers.is_set(Timer::Retry) {
             return Instant::FAR_FUTURE;
         }
         [PacketType::Initial, PacketType::Handshake, PacketType::OneRtt]
@@ -496,8 +497,9 @@ impl<E: Environment> Connection<E> {
         if self.timers.expire(Timer::Trim, cx.now) {
             self.trim_if_idle(cx.now);
         }
-        // What the pacer lets leave is found out by begin_batch().
+        // What the pacer lets leave is found out by begin_batch(), and so is whether there is memory.
         self.timers.expire(Timer::Pacing, cx.now);
+        self.timers.expire(Timer::Retry, cx.now);
         self.on_loss_detection_timeout(cx);
     }
 

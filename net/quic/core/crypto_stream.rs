@@ -72,6 +72,17 @@ impl CryptoFrame {
         }
     }
 
+    /// Shortens the frame to its first `len` bytes: returns the record of the rest.
+    pub(crate) fn split_off(&mut self, len: usize) -> SentFrame {
+        let rest = Self {
+            offset: self.offset + len,
+            len: self.len.saturating_sub(len),
+            at: self.at,
+        };
+        self.len = self.len.min(len);
+        rest.record()
+    }
+
     /// How many bytes of the packet the frame takes: header and data.
     pub fn size(&self) -> usize {
         self.header().size().saturating_add(self.len)

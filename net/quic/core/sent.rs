@@ -37,6 +37,11 @@ use ring::{Ring, Slots};
 /// of 8 kB, stays until [`SentPackets::trim`].
 const KEPT_CHUNKS: usize = 8;
 
+/// After so many steps down from the end of an acknowledged range they are made one. Else a peer
+/// that acknowledges every second packet, then those between, then the same ranges with other ends,
+/// some hundred in a packet, would have us walk over all that was ever in flight for each of them.
+const MAX_STEPS: usize = 8;
+
 #[derive(Copy, Clone, Debug)]
 enum Slot<T> {
     Packet(SentPacket<T>),
@@ -374,6 +379,7 @@ impl<T: Copy + Default> SentPackets<T> {
             return Ok(());
         }
         let mut first = largest.saturating_add(1);
+        let mut steps = 0_usize;
         if largest >= self.acked_end {
             // Most frames: everything above what was acknowledged before is new.
             first = lowest.max(self.acked_end);
@@ -381,6 +387,7 @@ impl<T: Copy + Default> SentPackets<T> {
             self.acked_end = largest.saturating_add(1);
         }
         while let Some(at) = first.checked_sub(1).filter(|below| *below >= lowest) {
+            steps = steps.wrapping_add(1);
             first = match self.slot(at) {
                 Some(Slot::Acked { first }) => *first,
                 Some(Slot::Packet(_)) => {
@@ -398,10 +405,29 @@ impl<T: Copy + Default> SentPackets<T> {
         {
             first = *further;
         }
+        if steps > MAX_STEPS {
+            self.shorten(lowest, largest, first);
+        }
         if let Some(slot) = self.slots.get_mut(largest) {
             *slot = Slot::Acked { first };
         }
         Ok(())
+    }
+
+    /// Everything from `first` to `largest` is acknowledged: whoever comes to one of the slots that
+    /// lead down from there to `lowest` shall get to `first` at once.
+    #[cold]
+    fn shorten(&mut self, lowest: u64, largest: u64, first: u64) {
+        let mut at = largest;
+        while at >= lowest && at > first {
+            let Some(Slot::Acked { first: step }) = self.slots.get_mut(at) else {
+                return;
+            };
+            let Some(below) = core::mem::replace(step, first).checked_sub(1) else {
+                return;
+            };
+            at = below;
+        }
     }
 
     /// The lowest packet number, not below `lowest`, from which on nothing up to `at` is

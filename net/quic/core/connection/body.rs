@@ -163,6 +163,8 @@ impl<E: Environment> Body<E> {
             SentFrame::NewConnectionId { sequence } => self.local_cids.on_acked(sequence),
             SentFrame::RetireConnectionId { sequence } => self.remote_cids.on_acked(sequence),
             SentFrame::HandshakeDone => self.handshake_done.on_acked(),
+            // Another token that has taken its place meanwhile is still to be sent.
+            SentFrame::NewToken if self.new_token_delivery.is_due() => {}
             SentFrame::NewToken => {
                 self.new_token_delivery.on_acked();
                 self.new_token = KVec::new();

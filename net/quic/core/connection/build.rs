@@ -339,7 +339,7 @@ impl<E: Environment> Connection<E> {
         let Some(space) = self.body.space_mut(draft.space) else {
             return;
         };
-        let probe = space.probes > 0 && packet_type != PacketType::ZeroRtt && !ack_only;
+        let probe = space.probes > 0 && !ack_only;
         if probe {
             space.probes = space.probes.saturating_sub(1);
         }
@@ -391,17 +391,23 @@ impl<E: Environment> Connection<E> {
                 return;
             };
             let crypto = &mut space.crypto;
-            let Some(frame) = crypto.poll(writer.remaining(), cx.flags) else {
+            let Some(mut frame) = crypto.poll(writer.remaining(), cx.flags) else {
                 return;
             };
-            let parts = count(crypto.pieces(&frame));
+            // TLS may have written it a few bytes at a time.
+            let most = MAX_PARTS.saturating_sub(draft.parts);
+            let (parts, len) = first_parts(crypto.pieces(&frame), most);
+            if len < frame.len {
+                let rest = frame.split_off(len);
+                self.body.frame_lost(draft.space, &rest, cx.flags);
+            }
             let header = frame.header();
             let record = frame.record();
             let at = header
                 .emit(writer)
                 .ok()
                 .and_then(|()| self.leave_room(writer, &draft.packet, frame.len));
-            let Some(at) = at.filter(|_| draft.parts.saturating_add(parts) <= MAX_PARTS) else {
+            let Some(at) = at else {
                 // It was polled for this room; should it not fit, it is sent again.
                 self.body.frame_lost(draft.space, &record, cx.flags);
                 return;
@@ -554,15 +560,7 @@ impl<E: Environment> Connection<E> {
         if self.body.streams.only_piece(frame).is_some() {
             return 1;
         }
-        let mut parts = 0_usize;
-        let mut len = 0_usize;
-        for piece in self.body.streams.pieces(frame) {
-            if parts >= most {
-                break;
-            }
-            parts = parts.saturating_add(1);
-            len = len.saturating_add(piece.range.len());
-        }
+        let (parts, len) = first_parts(self.body.streams.pieces(frame), most);
         if len < frame.len {
             let rest = frame.split_off(len);
             self.body.streams.on_lost(&rest, cx.flags);
@@ -843,7 +841,19 @@ fn write_padding<Tx>(writer: &mut Writer<'_>, draft: &mut Draft<Tx>, pad: usize,
     }
 }
 
-/// How many there are; `Iterator::count` adds with an overflow check.
-fn count<T>(items: impl Iterator<Item = T>) -> usize {
-    items.fold(0, |count, _| count.saturating_add(1))
+/// How many pieces there are, but `most` at most, and how many bytes are in those.
+#[inline]
+fn first_parts<'a, Tx: 'a>(
+    pieces: impl Iterator<Item = Piece<'a, Tx>>,
+    most: usize,
+) -> (usize, usize) {
+    let (mut parts, mut len) = (0_usize, 0_usize);
+    for piece in pieces {
+        if parts >= most {
+            break;
+        }
+        parts = parts.saturating_add(1);
+        len = len.saturating_add(piece.range.len());
+    }
+    (parts, len)
 }

@@ -14,6 +14,7 @@
 //! over, and the old one is kept for what is still on its way, and then made that of the phase to
 //! come ([`rekey`](crate::crypto::PacketKey::rekey)). A peer may not update again before that.
 
+use super::tls::internal;
 use crate::cid::ConnectionId;
 use crate::crypto::{
     CipherSuite, CryptoError, CryptoProvider, InitialSecrets, KeyUse, PacketProtection,
@@ -501,7 +502,9 @@ impl<P: CryptoProvider> Keys<P> {
                         "new keys used too early",
                     )));
                 }
-                self.update(provider).map_err(|_| Discard::CryptoFailed)?;
+                // The peer goes on with these keys: to drop its packet would be to lose it for good.
+                self.update(provider)
+                    .map_err(|_| OpenError::Close(internal("keys could not be updated")))?;
                 self.first_received = Some(number);
                 Ok((opened, PhaseChange::Begun))
             }
@@ -571,12 +574,13 @@ impl<P: CryptoProvider> Keys<P> {
         };
         rx.turn(provider);
         tx.turn(provider);
-        tx.prepare(provider)?;
         self.phase = !self.phase;
         self.spare = Spare::Previous;
         self.first_sent = None;
         self.first_received = None;
-        Ok(())
+        // If the keys after these cannot be made, those in use are right all the same, and
+        // CONNECTION_CLOSE can leave.
+        tx.prepare(provider)
     }
 
     /// As if all but `left` packets of this phase had been sent.
@@ -600,6 +604,16 @@ impl<P: CryptoProvider> Keys<P> {
             self.spare = Spare::Next;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl Keys<crate::crypto::rustcrypto::RustCrypto> {
+    /// As if there were no memory for the key after the next one, which takes the place of this one.
+    pub(in crate::connection) fn break_current(&mut self) {
+        if let Some(tx) = &mut self.tx {
+            tx.current.break_key();
+        }
     }
 }
 

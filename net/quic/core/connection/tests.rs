@@ -9,3 +9,4 @@ mod first_packets;
 mod levels;
 mod movement;
 mod pair;
+mod stuck;

@@ -27,9 +27,11 @@ pub(super) enum Timer {
     Pacing,
     /// Memory is given back, if nothing happened for a while.
     Trim,
+    /// There was no memory to send: it is tried again.
+    Retry,
 }
 
-const COUNT: usize = 8;
+const COUNT: usize = 9;
 
 /// The times of all timers.
 #[derive(Debug)]
@@ -105,5 +107,7 @@ mod tests {
         let mut timers = Timers::new();
         timers.set(Timer::Trim, Instant::from_nanos(1));
         assert_eq!(timers.get(Timer::Trim), Instant::from_nanos(1));
+        timers.set(Timer::Retry, Instant::from_nanos(1));
+        assert_eq!(timers.get(Timer::Retry), Instant::from_nanos(1));
     }
 }

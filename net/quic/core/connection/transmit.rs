@@ -351,7 +351,7 @@ impl<E: Environment> Connection<E> {
     /// when to try again.
     pub fn end_batch(&mut self, cx: &mut Context<'_, E>, batch: &Batch) -> bool {
         if batch.sent() == 0 && self.is_starved(cx, batch.kind) {
-            self.timers.set(Timer::Pacing, cx.now + RETRY);
+            self.timers.set(Timer::Retry, cx.now + RETRY);
         }
         self.settle_batch(cx, batch);
         batch.sent() > 0
@@ -458,10 +458,9 @@ impl<E: Environment> Connection<E> {
             // RFC 9000 §14.1: A client MUST expand the payload of all UDP datagrams carrying
             // Initial packets to at least the smallest allowed maximum datagram size of 1200 bytes
             // […] Similarly, a server MUST expand the payload of all UDP datagrams carrying
-            // ack-eliciting Initial packets. An Initial packet that only acknowledges is expanded
-            // as well, which does no harm.
+            // ack-eliciting Initial packets.
             // CONNECTION_CLOSE elicits nothing, and goes without where there is no room.
-            if packet_type == PacketType::Initial {
+            if packet_type == PacketType::Initial && self.expands_initial(cx, batch) {
                 // RFC 9000 §8.1: Clients MUST ensure that UDP datagrams containing Initial packets
                 // have UDP payloads of at least 1200 bytes, adding PADDING frames as necessary. RFC
                 // 9001 §9.3: First, the packet containing a ClientHello MUST be padded to a minimum
@@ -495,6 +494,22 @@ impl<E: Environment> Connection<E> {
             true => &ONE_RTT,
             false => &ORDER,
         }
+    }
+
+
+    /// Whether a datagram with an Initial packet is to have its full size.
+    ///
+    /// That of a server which only acknowledges is not: PADDING would count as in flight, and as
+    /// nothing in it elicits an acknowledgment, nothing would take it out again. A client that asks
+    /// for the answer of a slow TLS again and again would fill the congestion window of the server
+    /// that way, and no timer would send the answer then.
+    fn expands_initial(&self, cx: &Context<'_, E>, batch: &Batch) -> bool {
+        self.role == Role::Client
+            || self.wants_in(PacketType::Initial, cx, batch) == Want::Data
+            || self
+                .body
+                .space(PacketNumberSpace::Initial)
+                .is_some_and(|space| space.receiver.wants_ping())
     }
 
     #[inline]
@@ -546,7 +561,7 @@ impl<E: Environment> Connection<E> {
             PacketType::Initial | PacketType::Handshake => {
                 space.crypto.has_data() || space.probes > 0
             }
-            PacketType::ZeroRtt => self.has_application_data(),
+            PacketType::ZeroRtt => space.probes > 0 || self.has_application_data(),
             // What there is most of comes first.
             PacketType::OneRtt => {
                 self.has_application_data()
@@ -598,9 +613,26 @@ impl<E: Environment> Connection<E> {
         })
     }
 
-    /// How many probes are to be sent, whatever congestion control says.
+    /// How many probes are to be sent, whatever congestion control says. One for which there are no
+    /// keys would never be sent, and lift the limit for everything else meanwhile.
     pub(super) fn probes(&self) -> u8 {
-        self.body.probes()
+        if self.body.probes() == 0 {
+            return 0;
+        }
+        [
+            PacketNumberSpace::Initial,
+            PacketNumberSpace::Handshake,
+            PacketNumberSpace::ApplicationData,
+        ]
+        .into_iter()
+        .filter(|space| {
+            ORDER
+                .into_iter()
+                .any(|packet_type| packet_type.space() == *space && self.can_send(packet_type))
+        })
+        .filter_map(|space| self.body.space(space))
+        .map(|space| space.probes)
+        .fold(0, u8::saturating_add)
     }
 
     /// Begins a key update long before the limit of the cipher suite.

@@ -363,3 +363,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ranges_with_other_ends_are_stepped_over() {
+    let mut sent = sent(1000);
+    // The first packet is missing, so that nothing is forgotten.
+    for start in [1, 2] {
+        for n in (start..1000).step_by(2) {
+            sent.ack(n, n);
+        }
+    }
+    let steps = |sent: &SentPackets<u64>, from: u64| {
+        let mut at = from;
+        let mut steps = 0;
+        while let Some(Slot::Acked { first }) = sent.slot(at) {
+            steps += 1;
+            at = first - 1;
+        }
+        assert_eq!(at, 0);
+        steps
+    };
+    assert_eq!(steps(&sent, 999), 500);
+    assert_eq!(sent.ack(1, 999), []);
+    for from in 1..1000 {
+        assert!(steps(&sent, from) <= 2, "{from}");
+    }
+}

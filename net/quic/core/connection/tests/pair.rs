@@ -141,6 +141,8 @@ pub(super) struct End {
     pub(super) world: World,
     pub(super) address: SocketAddr,
     tls: Tls,
+    /// TLS does nothing for now.
+    pub(super) is_slow: bool,
     deferred: Vec<Flying>,
     /// What is read from streams.
     pub(super) read: Vec<(StreamId, Vec<u8>, bool)>,
@@ -163,6 +165,8 @@ pub(super) struct Pair {
     pub(super) network: VecDeque<Flying>,
     pub(super) delay: Duration,
     pub(super) server_config: Config,
+    /// The TLS of the server takes its time.
+    pub(super) server_is_slow: bool,
     /// Where the client seems to be.
     pub(super) nat: SocketAddr,
     /// Which datagrams are lost: told the sender and the datagram.
@@ -362,7 +366,7 @@ impl End {
     pub(super) fn handshake(&mut self, now: Instant) -> bool {
         use PacketNumberSpace::{Handshake, Initial};
         let before = self.tls.step;
-        if self.connection.state() != State::Open {
+        if self.connection.state() != State::Open || self.is_slow {
             return false;
         }
         match (self.connection.role(), self.tls.step) {
@@ -451,6 +455,7 @@ impl Pair {
             world,
             address: addresses.local,
             tls: Tls::default(),
+            is_slow: false,
             deferred: Vec::new(),
             read: Vec::new(),
         };
@@ -463,6 +468,7 @@ impl Pair {
             delay: Duration::from_millis(10),
             nat: addresses.local,
             server_config,
+            server_is_slow: false,
             drops: Box::new(|_, _| false),
             sent: 0,
         }
@@ -573,6 +579,7 @@ impl Pair {
                 world,
                 address: flying.to,
                 tls: Tls::default(),
+                is_slow: self.server_is_slow,
                 deferred: Vec::new(),
                 read: Vec::new(),
             });
