@@ -149,9 +149,10 @@ fn early_data_saves_a_round_trip() {
             let early_data = second.client.early_data.unwrap();
             assert_eq!(early_data == EarlyData::Accepted, accepted, "{pairing:?} {early_data:?}");
             assert_eq!(second.server.received, 12_000);
+            // A round trip takes 1.5 s, of which probes make up for some.
             let saved = first.done.since(second.done);
-            let expected = saved > Duration::from_secs(1);
-            assert_eq!(expected, accepted, "{pairing:?} {saved:?}: {first:#?} {second:#?}");
+            let much = saved > Duration::from_millis(700);
+            assert_eq!(much, accepted, "{pairing:?} {saved:?}");
         }
     }
 }
