@@ -32,8 +32,8 @@ use quic_core::datagram::{DatagramError, DatagramReceiver, DatagramSender};
 use quic_core::ecn::EcnCodepoint;
 use quic_core::error::TransportError;
 use quic_core::frame::{
-    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames,
-    NewConnectionId, StreamHeader,
+    emit_ack, Ack, AckFrequency, AckRange, EcnCounts, Frame, FrameRules, Frames, NewConnectionId,
+    StreamHeader,
 };
 use quic_core::loss::path::{PathConfig, PathRecovery, SendAllowance, SendLimit};
 use quic_core::loss::{AckInfo, Fates, Outcome, Paths, Recovery, Timeout};

@@ -177,7 +177,10 @@ fn run(options: Options) -> ExitCode {
     let seconds = state.begun.elapsed().as_secs_f64();
     let (failed, excused) = (state.failed, state.excused);
     let passed = state.done - failed - excused;
-    print!("{passed} of {} seeds passed, {failed} failed", options.count);
+    print!(
+        "{passed} of {} seeds passed, {failed} failed",
+        options.count
+    );
     if excused > 0 {
         print!(", {excused} because of known defects of quinn");
     }

@@ -185,7 +185,9 @@ impl Ours {
             let token = self
                 .listener
                 .new_token(now, &mut self.world, remote, connection.version());
-            connection.send_new_token(&token, GFP_KERNEL).expect("memory");
+            connection
+                .send_new_token(&token, GFP_KERNEL)
+                .expect("memory");
         }
     }
 

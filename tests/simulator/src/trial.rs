@@ -123,8 +123,12 @@ pub fn make_tls(
     match (fixed.cloned(), role) {
         (Some(fixed), Role::Client) => Box::new(move || Box::new(Fixed::client(fixed.clone()))),
         (Some(fixed), Role::Server) => Box::new(move || Box::new(Fixed::server(fixed.clone()))),
-        (None, Role::Client) => Box::new(move || Box::new(Library::client(&settings, &credentials))),
-        (None, Role::Server) => Box::new(move || Box::new(Library::server(&settings, &credentials))),
+        (None, Role::Client) => {
+            Box::new(move || Box::new(Library::client(&settings, &credentials)))
+        }
+        (None, Role::Server) => {
+            Box::new(move || Box::new(Library::server(&settings, &credentials)))
+        }
     }
 }
 

@@ -83,13 +83,21 @@ fn random_mixtures_of_a_server() {
 fn goodput() {
     for pairing in [(Ours, Ours), (Quinn, Ours)] {
         let report = run(pairing, "goodput", Plan::download(1, &[10 * MIB]));
-        assert!(report.goodput() >= 9_150_000, "{pairing:?} {}", report.goodput());
+        assert!(
+            report.goodput() >= 9_150_000,
+            "{pairing:?} {}",
+            report.goodput()
+        );
     }
 }
 
 #[test]
 fn beside_a_cubic_flow_the_share_is_fair() {
-    let report = run((Ours, Ours), "cross-traffic", Plan::download(1, &[10 * MIB]));
+    let report = run(
+        (Ours, Ours),
+        "cross-traffic",
+        Plan::download(1, &[10 * MIB]),
+    );
     let ours = report.client.received as f64;
     let tcp = report.cross_traffic[0] as f64;
     let jain = (ours + tcp).powi(2) / (2.0 * (ours * ours + tcp * tcp));
@@ -101,7 +109,11 @@ fn beside_a_cubic_flow_the_share_is_fair() {
 fn every_named_scenario() {
     for pairing in PAIRINGS {
         for name in Scenario::NAMES {
-            let report = run(pairing, name, Plan::download(3, &[500_000, 500_000, 500_000]));
+            let report = run(
+                pairing,
+                name,
+                Plan::download(3, &[500_000, 500_000, 500_000]),
+            );
             assert_eq!(report.client.received, 1_500_000, "{pairing:?} {name}");
         }
     }

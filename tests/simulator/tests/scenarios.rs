@@ -36,7 +36,10 @@ fn run_with(
         change(&mut settings, role);
         choice.endpoint(role, settings, credentials, None)
     };
-    let ends = (endpoint(client, Role::Client), endpoint(server, Role::Server));
+    let ends = (
+        endpoint(client, Role::Client),
+        endpoint(server, Role::Server),
+    );
     Simulation::new(seed, scenario, plan, ends.0, ends.1)
         .run()
         .unwrap_or_else(|failure| panic!("{client} {server} {name}: {failure}"))
@@ -63,7 +66,11 @@ fn outages_and_rebindings_are_survived() {
             };
             assert!(hit > 0, "{pairing:?} {name}");
             // Ten megabytes take 8.6 s, and each outage of two may cost another.
-            assert!(report.done < after(25), "{pairing:?} {name}: {:?}", report.done);
+            assert!(
+                report.done < after(25),
+                "{pairing:?} {name}: {:?}",
+                report.done
+            );
         }
     }
 }
@@ -75,7 +82,11 @@ fn losses_and_corruption_do_not_stop_a_transfer() {
             let report = run(pairing, name, Plan::download(2, &[2 * MIB]));
             let (lost, corrupt) = (report.to_client.lost, report.to_client.corrupted);
             assert!(lost + corrupt > 5, "{pairing:?} {name}");
-            assert!(report.done < after(30), "{pairing:?} {name}: {:?}", report.done);
+            assert!(
+                report.done < after(30),
+                "{pairing:?} {name}: {:?}",
+                report.done
+            );
         }
     }
 }
@@ -94,9 +105,15 @@ fn a_satellite() {
 fn thousands_of_streams() {
     for pairing in PAIRINGS {
         let plan = Plan::download(1, &[32; 1_999]);
-        let report = run_with(pairing, "goodput", plan, &Credentials::new(), |settings, _| {
-            settings.bidi_streams = 1_000;
-        });
+        let report = run_with(
+            pairing,
+            "goodput",
+            plan,
+            &Credentials::new(),
+            |settings, _| {
+                settings.bidi_streams = 1_000;
+            },
+        );
         assert_eq!(report.client.received, 1_999 * 32);
         assert!(report.done < after(2), "{pairing:?}: {:?}", report.done);
     }
@@ -147,7 +164,11 @@ fn early_data_saves_a_round_trip() {
             assert_eq!(first.client.early_data, Some(EarlyData::None));
             let second = connect(2, accepted);
             let early_data = second.client.early_data.unwrap();
-            assert_eq!(early_data == EarlyData::Accepted, accepted, "{pairing:?} {early_data:?}");
+            assert_eq!(
+                early_data == EarlyData::Accepted,
+                accepted,
+                "{pairing:?} {early_data:?}"
+            );
             assert_eq!(second.server.received, 12_000);
             // A round trip takes 1.5 s, of which probes make up for some.
             let saved = first.done.since(second.done);

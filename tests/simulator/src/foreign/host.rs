@@ -119,7 +119,10 @@ impl Host for Foreign {
             out.extend(self.cut(&transmit, &bytes));
             bytes.clear();
         }
-        if let Some(timer) = connection.poll_timeout().filter(|_| !connection.is_closed()) {
+        if let Some(timer) = connection
+            .poll_timeout()
+            .filter(|_| !connection.is_closed())
+        {
             let rest = timer.saturating_duration_since(now).as_nanos();
             self.rest = Duration::from_nanos(rest as u64);
         }

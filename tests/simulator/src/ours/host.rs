@@ -85,8 +85,8 @@ impl Ours {
 
     /// Whether the connection is to have a datagram.
     fn is_for_connection(&self, payload: &[u8]) -> bool {
-        let dcid = InvariantHeader::parse(payload)
-            .and_then(|header| header.dcid(self.settings.cid_len));
+        let dcid =
+            InvariantHeader::parse(payload).and_then(|header| header.dcid(self.settings.cid_len));
         dcid.is_ok_and(|dcid| self.cids.contains(dcid))
     }
 

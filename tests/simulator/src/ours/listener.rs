@@ -82,7 +82,9 @@ impl Listener {
             scid,
         } = header
         else {
-            return self.reset(world, datagram).map_or(Answer::Nothing, Answer::Send);
+            return self
+                .reset(world, datagram)
+                .map_or(Answer::Nothing, Answer::Send);
         };
         // RFC 9000 §5.2.2, §14.1: smaller datagrams are not answered.
         if datagram.payload.len() < MIN_INITIAL_DATAGRAM || version == Version::NEGOTIATION {

@@ -113,7 +113,9 @@ pub(crate) fn client_parameters(bytes: &[u8]) -> Option<Vec<u8>> {
     let (header, rest) = bytes.split_first_chunk::<4>()?;
     let len = u32::from_be_bytes(*header) & 0xff_ffff;
     let body = rest.get(..len as usize)?;
-    read_client_hello(body).filter(|_| header[0] == CLIENT_HELLO)?.parameters
+    read_client_hello(body)
+        .filter(|_| header[0] == CLIENT_HELLO)?
+        .parameters
 }
 
 /// What the body of a ClientHello says.
