@@ -15,6 +15,9 @@ use quic_core::time::Duration;
 pub struct Settings {
     /// Decides all random numbers of the endpoint.
     pub seed: u64,
+    /// Decides what is not set here: the same for connections of which one resumes the session of
+    /// the other.
+    pub variant: u64,
     /// Application protocols, the preferred first.
     pub alpn: Vec<Vec<u8>>,
     /// The cipher suites, the preferred first; at least one in common.
@@ -80,6 +83,7 @@ impl Settings {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
+            variant: seed,
             alpn: vec![b"hq-interop".to_vec()],
             suites: vec![
                 CipherSuite::Aes128Gcm,

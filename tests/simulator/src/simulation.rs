@@ -95,6 +95,8 @@ pub struct Report {
     pub to_client: Counters,
     /// How many bytes each flow of the cross traffic had delivered when the programs were done.
     pub cross_traffic: Vec<u64>,
+    /// What there is to know of the client and of the server at the end, for a human.
+    pub inside: [String; 2],
 }
 
 /// A simulation went wrong.
@@ -256,6 +258,7 @@ impl Simulation {
             to_server: *to_server.counters(),
             to_client: *to_client.counters(),
             cross_traffic,
+            inside: [client, server].map(|end| end.endpoint.describe()),
         })
     }
 

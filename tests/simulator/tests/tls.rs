@@ -124,8 +124,9 @@ fn rustls_with_resumption_and_early_data() {
         let heard = handshake([&mut client, &mut server], piece).unwrap();
         check(&heard, round > 0);
         for end in &heard {
-            let told = end.position(&Output::EarlyData(true)).is_some();
-            assert_eq!(told, round > 0, "{end:?}");
+            let told = end.position(&Output::EarlyData(true));
+            assert_eq!(told.is_some(), round > 0, "{end:?}");
+            assert!(told < end.position(&Output::Done), "{end:?}");
         }
         let remembered = Output::RememberedParameters(b"parameters of the server".to_vec());
         let place = heard[0].position(&remembered);

@@ -19,7 +19,7 @@ const MIN_ACK_DELAY: u32 = 1_000;
 
 pub(super) fn config(settings: &Settings) -> Config {
     let n = VarInt::saturating;
-    let mut random = Random::new(settings.seed, "configuration");
+    let mut random = Random::new(settings.variant, "configuration");
     let parameters = TransportParameters {
         max_idle_timeout: n(settings.idle_timeout.as_millis()),
         initial_max_data: n(settings.window),
@@ -38,9 +38,14 @@ pub(super) fn config(settings: &Settings) -> Config {
         ..TransportParameters::default()
     };
     let version = Version::new(settings.version).supported();
+    let version = version.unwrap_or(SupportedVersion::V1);
+    let versions = random.pick::<&[SupportedVersion]>(&[&SupportedVersion::ALL, V1, V1_FIRST]);
     Config {
-        versions: random.pick(&[&SupportedVersion::ALL, V1, V1_FIRST]),
-        version: version.unwrap_or(SupportedVersion::V1),
+        versions: match versions.contains(&version) {
+            true => versions,
+            false => &SupportedVersion::ALL,
+        },
+        version,
         congestion: match settings.congestion {
             Congestion::NewReno => Algorithm::NewReno,
             Congestion::Cubic => Algorithm::Cubic,

@@ -269,6 +269,8 @@ impl Host for Ours {
         };
         let (settings, stats) = (&self.settings, connection.stats());
         let (rtt, timeout) = (connection.rtt(), connection.timeout());
-        format!("\n    {settings:?}\n    {stats:?}\n    rtt {rtt:?}, timeout {timeout:?}")
+        let (version, phase) = (connection.version(), connection.key_phase());
+        let state = format!("{version:?}, key phase {phase}, rtt {rtt:?}, timeout {timeout:?}");
+        format!("\n    {settings:?}\n    {stats:?}\n    {state}")
     }
 }

@@ -169,6 +169,7 @@ impl Library {
             .as_ref()
             .is_some_and(|it| !it.is_handshaking());
         if complete && self.told_parameters && !self.done {
+            self.tell_early_data();
             self.done = true;
             if self.role == Role::Server {
                 self.secret(PacketType::OneRtt, Direction::Receive);
