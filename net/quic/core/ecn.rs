@@ -48,6 +48,7 @@ impl EcnCodepoint {
 
 impl EcnCounts {
     /// Counts one packet.
+    #[inline]
     pub fn add(&mut self, codepoint: EcnCodepoint) {
         let count = match codepoint {
             EcnCodepoint::NotEct => return,

@@ -85,7 +85,7 @@ impl ReceivedPackets {
     }
 
     /// Inserts `pn` and says whether it is new. In order it takes constant time and no memory.
-    #[inline]
+    #[inline(always)]
     pub fn insert(&mut self, pn: PacketNumber, flags: Flags) -> bool {
         if pn.get() < self.floor {
             return false;

@@ -75,6 +75,20 @@ pub struct Addresses {
 }
 
 impl Addresses {
+    /// Whether both are the same, without a look at more than there is of IPv4.
+    #[inline]
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (&self.local, &self.remote, &other.local, &other.remote) {
+            (
+                SocketAddr::V4(local),
+                SocketAddr::V4(remote),
+                SocketAddr::V4(other_local),
+                SocketAddr::V4(other_remote),
+            ) => local == other_local && remote == other_remote,
+            _ => self == other,
+        }
+    }
+
     /// Whether nothing but the remote port differs, as after a NAT has forgotten us.
     pub(super) fn differ_in_port_only(&self, other: &Self) -> bool {
         self.local == other.local && self.remote.ip() == other.remote.ip()

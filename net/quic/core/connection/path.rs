@@ -325,7 +325,7 @@ impl PathSet {
     pub(super) fn find_mut(&mut self, addresses: &Addresses) -> Option<&mut Path> {
         self.paths
             .iter_mut()
-            .find(|path| path.addresses == *addresses)
+            .find(|path| path.addresses.is(addresses))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Path> {

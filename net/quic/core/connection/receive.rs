@@ -162,11 +162,11 @@ impl<E: Environment> Connection<E> {
         bytes: &mut [u8],
         buffer: &mut impl ReceiveBuffer<Chunk = E::Rx>,
     ) {
-        self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
-        self.stats.bytes_received = self
-            .stats
+        let stats = &mut self.stats;
+        stats.datagrams_received = stats.datagrams_received.wrapping_add(1);
+        stats.bytes_received = stats
             .bytes_received
-            .saturating_add(crate::offset::bytes(bytes.len()));
+            .wrapping_add(crate::offset::bytes(bytes.len()));
         match self.state {
             State::Open => {}
             State::Closing => return self.on_datagram_while_closing(arrival, bytes.len()),
@@ -297,12 +297,13 @@ impl<E: Environment> Connection<E> {
         self.heard = true;
         self.eliciting_since_heard = false;
         // Many datagrams arrive at a time.
-        if self.idle_since != cx.now {
+        let first = self.idle_since != cx.now;
+        if first {
             self.restart_idle_timer(cx.now);
         }
-        // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent.
-        let validated = self.paths.active().is_some_and(|path| path.validated);
-        if self.amplification_limited || !validated {
+        // RFC 9002 §A.6: the timer may have been stopped because nothing could be sent. What is
+        // received can only lift the limit.
+        if first || self.amplification_limited {
             self.update_amplification(cx.now);
         }
     }

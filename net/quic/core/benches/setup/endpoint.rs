@@ -245,11 +245,12 @@ pub fn receive_all(
     addresses: Addresses,
     outbox: &mut Outbox,
 ) {
+    let mut arrival = Arrival {
+        addresses,
+        ecn: EcnCodepoint::NotEct,
+    };
     for (number, datagram) in outbox.datagrams[..outbox.used].iter_mut().enumerate() {
-        let arrival = Arrival {
-            addresses,
-            ecn: datagram.ecn,
-        };
+        arrival.ecn = datagram.ecn;
         let bytes = &mut datagram.bytes[..datagram.len];
         connection.on_datagram(cx, &arrival, bytes, &mut Buffer(number));
     }

@@ -27,6 +27,17 @@ pub fn measure() -> Vec<Idle> {
     pair.warm_up(44);
     pair.finish();
     pair.settle();
+    measure_pair(pair)
+}
+
+/// The same in the middle of bulk data.
+pub fn measure_busy() -> Vec<Idle> {
+    let mut pair = Pair::new(Null { copies: false });
+    pair.warm_up(44);
+    measure_pair(pair)
+}
+
+fn measure_pair(pair: Pair) -> Vec<Idle> {
     let Pair { client, server, .. } = pair;
     vec![
         Idle {
