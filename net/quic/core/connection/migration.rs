@@ -193,6 +193,10 @@ impl<E: Environment> Connection<E> {
             if let Some(path) = self.paths.get(id) {
                 cx.env.event(Event::PathChanged(path.addresses));
             }
+            // RFC 9000 §9.2: An endpoint can migrate a connection to a new local address by sending
+            // packets containing non-probing frames from that address. If there is nothing else to
+            // send, the server would go on sending to where nobody listens any more.
+            self.ping_due = true;
             // RFC 9000 §9.6.2 and §9.3.2: the old path has served its time.
             if let Some(gone) = self.paths.remove(old) {
                 self.on_path_gone(&gone);
