@@ -115,7 +115,11 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
     // error of type PROTOCOL_VIOLATION.
     pub fn seal(&mut self) -> Result<(), TransportError> {
         self.sealed = true;
-        match self.active.as_ref().is_some_and(|active| active.rx.held() > 0) {
+        match self
+            .active
+            .as_ref()
+            .is_some_and(|active| active.rx.held() > 0)
+        {
             true => Err(beyond_level()),
             false => Ok(()),
         }
@@ -151,7 +155,9 @@ impl<Tx: Chunk, Rx: Chunk> CryptoStream<Tx, Rx> {
 
     /// How many bytes were written, and have not been acknowledged.
     pub fn unacked(&self) -> u64 {
-        self.active.as_ref().map_or(0, |active| active.send.unacked())
+        self.active
+            .as_ref()
+            .map_or(0, |active| active.send.unacked())
     }
 
     /// The memory that data holds, in bytes, overhead included: received, and to send.

@@ -115,9 +115,7 @@ impl<C: Chunk> DatagramSender<C> {
         self.queue
             .reserve(flags)
             .map_err(|_| DatagramError::NoMemory)?;
-        self.queue
-            .push(data)
-            .map_err(|_| DatagramError::NoMemory)
+        self.queue.push(data).map_err(|_| DatagramError::NoMemory)
     }
 
     /// The memory that the datagrams hold, in bytes, overhead included.
@@ -205,9 +203,7 @@ impl<C: Chunk> DatagramReceiver<C> {
 
     /// The first datagram, or what is left of it, and when it became readable.
     pub fn peek(&self) -> Option<(&C, Stamp)> {
-        self.queue
-            .front()
-            .map(|first| (&first.data, first.stamp))
+        self.queue.front().map(|first| (&first.data, first.stamp))
     }
 
     /// The application has read the next `len` bytes of the first datagram: returns whether that

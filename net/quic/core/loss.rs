@@ -74,7 +74,7 @@ use crate::error::{TransportError, TransportErrorCode};
 use crate::frame::{Ack, AckRange, EcnCounts, FrameType};
 use crate::packet::{PacketNumber, PacketNumberSpace};
 use crate::role::Role;
-use crate::sent::{NeverSent, Scanned, Tally, SentFlags, SentPacket, SentPackets};
+use crate::sent::{NeverSent, Scanned, SentFlags, SentPacket, SentPackets, Tally};
 use crate::time::{Duration, Instant};
 use acked::{AckedRun, LateArrivals};
 use kernel::alloc::{AllocError, Flags, KBox};
@@ -555,9 +555,8 @@ impl<T: Copy + Default> Recovery<T> {
                             run = AckedRun::like(packet, paths);
                         }
                         let (id, mut end) = fates.continued();
-                        let tally = groups.count(run.alike(), |content| {
-                            F::continues(id, &mut end, content)
-                        });
+                        let tally = groups
+                            .count(run.alike(), |content| F::continues(id, &mut end, content));
                         if tally.packets > 0 {
                             run.add(&tally);
                             fates.set_continued(end);

@@ -245,11 +245,7 @@ impl<T: Weight> Pool<T> {
     /// Takes out the value at `slot`, if it is `wanted`; and says where the one after it in its
     /// queue is.
     #[inline]
-    fn take_out(
-        &mut self,
-        slot: Slot,
-        wanted: impl FnOnce(&T) -> bool,
-    ) -> Option<(T, Slot)> {
+    fn take_out(&mut self, slot: Slot, wanted: impl FnOnce(&T) -> bool) -> Option<(T, Slot)> {
         let free = self.free;
         let node = self.node_mut(slot)?;
         if !node.value.as_ref().is_some_and(wanted) {

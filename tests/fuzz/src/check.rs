@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! [`trace!`]: says what an input does, for who looks into a finding.
+//! `trace!`: says what an input does, for who looks into a finding.
 
 use std::sync::OnceLock;
 

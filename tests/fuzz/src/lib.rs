@@ -7,7 +7,7 @@
 //! inputs that reached something new in `corpus/`; the test `corpus` gives them to the same functions,
 //! without libFuzzer.
 //!
-//! Packets are not encrypted: [`cipher`] stands in for the ciphers, so that whatever is tried gets
+//! Packets are not encrypted: `cipher` stands in for the ciphers, so that whatever is tried gets
 //! past decryption, and an input is readable.
 
 #[macro_use]

@@ -53,6 +53,9 @@ fn main() {
         });
         pair.outbox.clear();
     }
-    assert_eq!(frames, ROUNDS, "not every batch was acknowledged by one frame");
+    assert_eq!(
+        frames, ROUNDS,
+        "not every batch was acknowledged by one frame"
+    );
     println!("{frames}");
 }

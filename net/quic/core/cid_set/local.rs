@@ -133,10 +133,7 @@ impl LocalCids {
     }
 
     fn update_pending(&mut self) {
-        self.pending = self
-            .cids
-            .iter()
-            .any(|entry| entry.announced.is_due());
+        self.pending = self.cids.iter().any(|entry| entry.announced.is_due());
     }
 
     /// The sequence number of `cid`, if it was issued and not retired.

@@ -190,9 +190,7 @@ impl<E: Environment> Connection<E> {
             PacketType::Handshake => LongPacketType::Handshake,
         };
         let env = &mut *cx.env;
-        let number = self
-            .recovery
-            .next_packet_number(space, || random_u64(env));
+        let number = self.recovery.next_packet_number(space, || random_u64(env));
         let Some(number) = number else {
             self.out_of_numbers = true;
             return None;
@@ -223,9 +221,7 @@ impl<E: Environment> Connection<E> {
     ) -> Option<(UnsealedPacket, PacketNumber)> {
         let space = PacketNumberSpace::ApplicationData;
         let env = &mut *cx.env;
-        let number = self
-            .recovery
-            .next_packet_number(space, || random_u64(env));
+        let number = self.recovery.next_packet_number(space, || random_u64(env));
         let Some(number) = number else {
             self.out_of_numbers = true;
             return None;
@@ -570,7 +566,12 @@ impl<E: Environment> Connection<E> {
 
     /// The packet could not be encrypted: what it contained is sent again.
     #[cold]
-    pub(super) fn on_not_sealed(&mut self, cx: &Context<'_, E>, space: PacketNumberSpace, content: Content) {
+    pub(super) fn on_not_sealed(
+        &mut self,
+        cx: &Context<'_, E>,
+        space: PacketNumberSpace,
+        content: Content,
+    ) {
         let mut content = content;
         while let Some(frame) = self.body.contents.take(&mut content) {
             self.body.frame_lost(space, &frame, cx.flags);
@@ -645,9 +646,7 @@ impl<E: Environment> Connection<E> {
                 let parts = core::slice::from_ref(part);
                 protect(&mut self.keys, cx, writer, packet, packet_type, parts)
             }
-            (None, Payloads::None) => {
-                protect(&mut self.keys, cx, writer, packet, packet_type, &[])
-            }
+            (None, Payloads::None) => protect(&mut self.keys, cx, writer, packet, packet_type, &[]),
             (None, payloads) => {
                 let (keys, body) = (&mut self.keys, &self.body);
                 protect_several(keys, cx, writer, packet, packet_type, body, space, payloads)
@@ -676,7 +675,10 @@ impl<E: Environment> Connection<E> {
                 .with(flag(batch.ecn == EcnCodepoint::Ect0, SentFlags::ECT0))
                 .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
                 .with(flag(has_ack, SentFlags::HAS_ACK))
-                .with(flag(packet_type == PacketType::ZeroRtt, SentFlags::ZERO_RTT)),
+                .with(flag(
+                    packet_type == PacketType::ZeroRtt,
+                    SentFlags::ZERO_RTT,
+                )),
         };
         let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
         // Room was reserved before the packet was begun.
@@ -780,7 +782,14 @@ fn protect_several<E: Environment>(
     }
     let used = parts.used;
     let parts = parts.parts.as_ref().and_then(|parts| parts.get(..used));
-    protect(keys, cx, writer, packet, packet_type, parts.unwrap_or_default())
+    protect(
+        keys,
+        cx,
+        writer,
+        packet,
+        packet_type,
+        parts.unwrap_or_default(),
+    )
 }
 
 /// Puts the protection of its type on a packet; returns how many bytes it has.

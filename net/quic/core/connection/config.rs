@@ -98,7 +98,6 @@ impl Config {
     }
 }
 
-
 /// What a connection keeps of its [`Config`]: all but the transport parameters, of which few matter
 /// once they were declared.
 #[derive(Copy, Clone, Debug)]

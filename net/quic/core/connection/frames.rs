@@ -81,10 +81,10 @@ impl<E: Environment> Connection<E> {
         );
         reporter.finish();
         let outcome = outcome.map_err(|_| {
-                // RFC 9000 §13.1: An endpoint SHOULD treat receipt of an acknowledgment for a
-                // packet it did not send as a connection error of type PROTOCOL_VIOLATION.
-                violation(FrameType::ACK, "packet acknowledged that was not sent")
-            })?;
+            // RFC 9000 §13.1: An endpoint SHOULD treat receipt of an acknowledgment for a
+            // packet it did not send as a connection error of type PROTOCOL_VIOLATION.
+            violation(FrameType::ACK, "packet acknowledged that was not sent")
+        })?;
         self.stats.on_outcome(&outcome);
         Ok(())
     }

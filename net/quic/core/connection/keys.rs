@@ -195,7 +195,9 @@ impl<P: CryptoProvider> Keys<P> {
     fn settle_early(&mut self) {
         let left = self.early().is_some_and(|early| {
             let levels = [&early.initial, &early.handshake];
-            levels.iter().any(|level| level.rx.is_some() || level.tx.is_some())
+            levels
+                .iter()
+                .any(|level| level.rx.is_some() || level.tx.is_some())
                 || early.original.is_some()
                 || early.zero_rtt.is_some()
         });

@@ -13,8 +13,8 @@ use super::receive::{Arrival, Fate, Processed, Progress};
 use super::{Connection, Context, Environment, ReceiveBuffer};
 use crate::frame::Frames;
 use crate::packet::{
-    OpenError, OpenedPacket, PacketNumber, PacketType, ProtectedPacket,
-    ShortHeader, ShortPacket, UnprotectedHeader,
+    OpenError, OpenedPacket, PacketNumber, PacketType, ProtectedPacket, ShortHeader, ShortPacket,
+    UnprotectedHeader,
 };
 
 impl<E: Environment> Connection<E> {
@@ -128,7 +128,15 @@ impl<E: Environment> Connection<E> {
             self.on_key_phase(cx);
         }
         let packet = opened.into_parts();
-        self.process_rest(cx, arrival, path, packet, largest, Progress::default(), buffer)
+        self.process_rest(
+            cx,
+            arrival,
+            path,
+            packet,
+            largest,
+            Progress::default(),
+            buffer,
+        )
     }
 
     /// Processes the frames of a packet from `progress` on. It comes in parts, so that they can be

@@ -560,21 +560,14 @@ impl<E: Environment> Connection<E> {
 
     /// A 1-RTT packet was processed.
     #[inline(always)]
-    fn on_one_rtt_packet(
-        &mut self,
-        cx: &mut Context<'_, E>,
-        packet: &Processed,
-        probing: bool,
-    ) {
+    fn on_one_rtt_packet(&mut self, cx: &mut Context<'_, E>, packet: &Processed, probing: bool) {
         // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
         // short time; the RECOMMENDED time period is three times the Probe Timeout.
         if self.keys.has_zero_rtt() && !self.timers.is_set(Timer::ZeroRttDiscard) {
             let at = cx.now + self.pto().times(3);
             self.timers.set(Timer::ZeroRttDiscard, at);
         }
-        let newest = packet
-            .largest
-            .is_none_or(|largest| packet.number > largest);
+        let newest = packet.largest.is_none_or(|largest| packet.number > largest);
         if !newest {
             return;
         }
@@ -679,11 +672,8 @@ impl<E: Environment> Connection<E> {
         if !first || !packet.answers(&self.local_cid, &self.original_dcid) {
             return;
         }
-        let answer = answer_negotiation_packet(
-            self.versions(),
-            self.config.version.wire(),
-            packet.versions,
-        );
+        let answer =
+            answer_negotiation_packet(self.versions(), self.config.version.wire(), packet.versions);
         // RFC 9000 §6.2: A client that supports only this version of QUIC MUST abandon the current
         // connection attempt if it receives a Version Negotiation packet. One of several may begin
         // another.

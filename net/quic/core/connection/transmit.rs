@@ -496,7 +496,6 @@ impl<E: Environment> Connection<E> {
         }
     }
 
-
     /// Whether a datagram with an Initial packet is to have its full size.
     ///
     /// That of a server which only acknowledges is not: PADDING would count as in flight, and as

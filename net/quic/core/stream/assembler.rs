@@ -267,9 +267,7 @@ impl Assembler {
         let to = self.end.min(self.read + len);
         while self.read < to {
             let left = to - self.read;
-            let whole = pool.pop_front_if(&mut self.ready, |front| {
-                bytes(front.len()) <= left
-            });
+            let whole = pool.pop_front_if(&mut self.ready, |front| bytes(front.len()) <= left);
             match whole {
                 Some(chunk) => self.read = self.read + chunk.len(),
                 None => {

@@ -99,7 +99,11 @@ mod tests {
             max_stream_data_uni: VarInt::from_u32(3),
             ..StreamLimits::default()
         };
-        let data = |role, id| limits.windows().stream_data(role, StreamId::new(VarInt::from_u32(id)));
+        let data = |role, id| {
+            limits
+                .windows()
+                .stream_data(role, StreamId::new(VarInt::from_u32(id)))
+        };
         assert_eq!([0, 1, 2, 3].map(|id| data(Role::Client, id)), [1, 2, 3, 3]);
         assert_eq!([0, 1, 2, 3].map(|id| data(Role::Server, id)), [2, 1, 3, 3]);
     }

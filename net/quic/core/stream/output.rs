@@ -181,10 +181,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// of the packet after that is for the data. Without such a frame nothing has changed but what
     /// `writer` has written.
     #[inline(always)]
-    pub fn poll_full(
-        &mut self,
-        writer: &mut Writer<'_>,
-    ) -> Option<StreamFrame> {
+    pub fn poll_full(&mut self, writer: &mut Writer<'_>) -> Option<StreamFrame> {
         if self.held_back {
             return None;
         }

@@ -366,11 +366,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
     /// How much of the receive buffer is left.
     #[inline(always)]
     pub(super) fn room(&self) -> Room {
-        Room::new(
-            self.recv_limit,
-            self.recv_held(),
-            self.arrivals.is_empty(),
-        )
+        Room::new(self.recv_limit, self.recv_held(), self.arrivals.is_empty())
     }
 
     fn index(&self, id: StreamId) -> Option<&Index> {
@@ -422,8 +418,7 @@ impl<Tx: Chunk, Rx: Chunk> Streams<Tx, Rx> {
         );
         let send =
             (own || !one_way).then(|| SendPart::new(self.peer.stream_data(self.role.peer(), id)));
-        let recv =
-            (!own || !one_way).then(|| RecvPart::new(self.own.stream_data(self.role, id)));
+        let recv = (!own || !one_way).then(|| RecvPart::new(self.own.stream_data(self.role, id)));
         let stream = KBox::new(Stream::new(id, send, recv), flags)?;
         self.slab.reserve(1, flags)?;
         let Some(index) = self.index_mut(id) else {

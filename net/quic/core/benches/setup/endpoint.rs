@@ -148,9 +148,12 @@ impl Endpoint {
 
     /// All that is to be sent, in batches of at most `batch` datagrams.
     pub fn transmit(&mut self, now: Instant, batch: usize, outbox: &mut Outbox) {
-        self.with(now, |connection, cx| {
-            while send_batch(connection, cx, batch, outbox) {}
-        });
+        self.with(
+            now,
+            |connection, cx| {
+                while send_batch(connection, cx, batch, outbox) {}
+            },
+        );
     }
 
     /// Takes all datagrams of `outbox`.

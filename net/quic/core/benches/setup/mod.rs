@@ -15,7 +15,6 @@ pub mod endpoint;
 pub mod idle;
 pub mod pair;
 
-
 /// What the program was called with, without what Cargo adds.
 pub fn arguments() -> impl Iterator<Item = String> {
     std::env::args()

@@ -261,8 +261,6 @@ fn accept_parameters(endpoint: &mut Endpoint, now: Instant, parameters: &[u8]) {
 /// The application reads what there is.
 pub fn consume(endpoint: &mut Endpoint, now: Instant) {
     while let Some(readable) = endpoint.connection.streams().next_readable() {
-        endpoint
-            .connection
-            .consume(readable.id, readable.len, now);
+        endpoint.connection.consume(readable.id, readable.len, now);
     }
 }

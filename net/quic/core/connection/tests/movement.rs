@@ -30,9 +30,7 @@ fn address(text: &str) -> SocketAddr {
 fn new_path() -> Path {
     let mut world = World::new(1);
     let settings = Settings::from(&config());
-    let recovery = settings
-        .path(&End::cx(&mut world, at(0)), 1200, 0)
-        .unwrap();
+    let recovery = settings.path(&End::cx(&mut world, at(0)), 1200, 0).unwrap();
     let addresses = Pair::new().client.connection.addresses().unwrap();
     Path::new(addresses, recovery)
 }
