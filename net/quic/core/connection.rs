@@ -391,15 +391,24 @@ impl<E: Environment> Connection<E> {
         if self.amplification_limited {
             return Instant::FAR_FUTURE;
         }
-        [PacketType::Initial, PacketType::Handshake, PacketType::OneRtt]
-            .into_iter()
-            .filter(|packet_type| self.can_send(*packet_type))
-            .map(|packet_type| self.body.space(packet_type.space()).receiver.timing(Instant::from_nanos(0)))
-            .map(|timing| match timing {
-                AckTiming::At(at) => at,
-                AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
-            })
-            .fold(Instant::FAR_FUTURE, Instant::min)
+        [
+            PacketType::Initial,
+            PacketType::Handshake,
+            PacketType::OneRtt,
+        ]
+        .into_iter()
+        .filter(|packet_type| self.can_send(*packet_type))
+        .map(|packet_type| {
+            self.body
+                .space(packet_type.space())
+                .receiver
+                .timing(Instant::from_nanos(0))
+        })
+        .map(|timing| match timing {
+            AckTiming::At(at) => at,
+            AckTiming::None | AckTiming::Now => Instant::FAR_FUTURE,
+        })
+        .fold(Instant::FAR_FUTURE, Instant::min)
     }
 
     /// Time has passed. Whatever is due at `cx.now` is done; an early call does no harm.

@@ -144,9 +144,7 @@ impl LocalCids {
 
     /// Whether [`Self::poll`] has a frame.
     pub fn has_pending(&self) -> bool {
-        self.cids
-            .iter()
-            .any(|entry| entry.announced.is_due())
+        self.cids.iter().any(|entry| entry.announced.is_due())
     }
 
     /// The next NEW_CONNECTION_ID frame, if it fits in `space` bytes. It counts as sent.
@@ -380,7 +378,11 @@ mod tests {
         assert_eq!(retire(&mut set, 0, 1), Ok(Some(cid(0))));
         assert_eq!(retire(&mut set, 0, 1), Ok(None), "repeated");
         let late = set.on_retire(VarInt::ZERO, None);
-        assert_eq!(late, Ok(None), "in a packet that was overtaken by the next retirement");
+        assert_eq!(
+            late,
+            Ok(None),
+            "in a packet that was overtaken by the next retirement"
+        );
         assert_eq!(
             set.info(),
             CidInfo {
@@ -399,7 +401,11 @@ mod tests {
         }
         poll(&mut set, 100);
         set.on_lost(VarInt::from_u32(3));
-        assert_eq!(retire(&mut set, 3, 1), Ok(Some(cid(9))), "not lost after all");
+        assert_eq!(
+            retire(&mut set, 3, 1),
+            Ok(Some(cid(9))),
+            "not lost after all"
+        );
         assert!(!set.has_pending());
         let mut nothing = LocalCids::new(ConnectionId::default(), GFP_KERNEL).unwrap();
         assert!(retire(&mut nothing, 0, 1).is_err());

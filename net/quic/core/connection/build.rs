@@ -17,9 +17,7 @@ use crate::cid::ConnectionId;
 use crate::crypto::{Part, TAG_LEN};
 use crate::crypto_stream::CryptoFrame;
 use crate::ecn::EcnCodepoint;
-use crate::frame::{
-    AckFrequency, Frame,
-};
+use crate::frame::{AckFrequency, Frame};
 use crate::packet::{
     Header, LongPacketType, PacketNumber, PacketNumberSpace, PacketType, UnsealedPacket,
 };
@@ -96,7 +94,9 @@ impl<E: Environment> Connection<E> {
             return false;
         };
         match batch.kind {
-            Kind::Data { ack_only } => self.write_data(cx, writer, &mut draft, packet_type, ack_only),
+            Kind::Data { ack_only } => {
+                self.write_data(cx, writer, &mut draft, packet_type, ack_only)
+            }
             Kind::Close => self.write_close(writer, &mut draft),
             Kind::Path => self.write_path_frames(cx, writer, &mut draft, batch.path),
             Kind::MtuProbe => {
@@ -356,7 +356,9 @@ impl<E: Environment> Connection<E> {
         writer: &mut Writer<'_>,
         draft: &mut Draft<E::Tx>,
     ) {
-        if self.body.handshake_done.is_due() && self.write_frame(writer, draft, &Frame::HandshakeDone) {
+        if self.body.handshake_done.is_due()
+            && self.write_frame(writer, draft, &Frame::HandshakeDone)
+        {
             self.body.handshake_done = Delivery::Sent;
             self.note(draft, SentFrame::HandshakeDone);
         }
@@ -430,10 +432,10 @@ impl<E: Environment> Connection<E> {
         }
         let tail = self.tail();
         while draft.has_room() {
-            let Some(mut frame) =
-                self.body
-                    .streams
-                    .poll_stream(writer.remaining(), tail, cx.flags)
+            let Some(mut frame) = self
+                .body
+                .streams
+                .poll_stream(writer.remaining(), tail, cx.flags)
             else {
                 break;
             };
@@ -604,7 +606,10 @@ impl<E: Environment> Connection<E> {
             .with(flag(batch.ecn == EcnCodepoint::Ect0, SentFlags::ECT0))
             .with(flag(batch.kind == Kind::MtuProbe, SentFlags::MTU_PROBE))
             .with(flag(has_ack, SentFlags::HAS_ACK))
-            .with(flag(packet_type == PacketType::ZeroRtt, SentFlags::ZERO_RTT));
+            .with(flag(
+                packet_type == PacketType::ZeroRtt,
+                SentFlags::ZERO_RTT,
+            ));
         let sent = SentPacket::new(cx.now, size, batch.path, flags, content);
         // Room was reserved before the packet was begun.
         let _ = self

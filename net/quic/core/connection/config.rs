@@ -2,8 +2,8 @@
 
 //! [`Config`]: what a connection is created with.
 
-use crate::congestion::{Algorithm, MAX_WINDOW};
 use super::{Addresses, Context};
+use crate::congestion::{Algorithm, MAX_WINDOW};
 use crate::loss::path::{PathConfig, PathRecovery};
 use crate::rate::Rate;
 use crate::rtt::INITIAL_RTT;
@@ -125,4 +125,3 @@ impl Config {
         }
     }
 }
-

@@ -48,7 +48,11 @@ impl Contents {
     }
 
     /// Adds `frame` to `content`. Fails, without effect, if no room was reserved.
-    pub(super) fn add(&mut self, content: &mut Content, frame: SentFrame) -> Result<(), AllocError> {
+    pub(super) fn add(
+        &mut self,
+        content: &mut Content,
+        frame: SentFrame,
+    ) -> Result<(), AllocError> {
         let mut list = match *content {
             Content::Nothing => {
                 *content = Content::One(frame);
@@ -56,9 +60,7 @@ impl Contents {
             }
             Content::One(first) => {
                 let mut list = List::EMPTY;
-                self.0
-                    .push_back(&mut list, first)
-                    .map_err(|_| AllocError)?;
+                self.0.push_back(&mut list, first).map_err(|_| AllocError)?;
                 list
             }
             Content::Several { head, tail } => List::between(head, tail),

@@ -32,10 +32,9 @@ impl<E: Environment> Connection<E> {
             Frame::Stream(frame) => self.on_stream(cx, &frame, packet, buffer),
             Frame::Ack(frame) => self.on_ack(cx, &frame, packet),
             // Those of a datagram have their turn when nothing can be refused any more.
-            Frame::Padding { .. }
-            | Frame::Ping
-            | Frame::ImmediateAck
-            | Frame::Datagram { .. } => Ok(()),
+            Frame::Padding { .. } | Frame::Ping | Frame::ImmediateAck | Frame::Datagram { .. } => {
+                Ok(())
+            }
             other => self.on_rare_frame(cx, other, packet, buffer),
         }
     }
@@ -50,12 +49,11 @@ impl<E: Environment> Connection<E> {
     ) -> Result<(), FrameError> {
         let data = chunk(packet, &frame.data, buffer)?;
         let Context { env, flags, .. } = cx;
-        self.body.streams.on_stream(
-            frame,
-            data,
-            *flags,
-            &mut |event| env.event(Event::Stream(event)),
-        )
+        self.body
+            .streams
+            .on_stream(frame, data, *flags, &mut |event| {
+                env.event(Event::Stream(event))
+            })
     }
 
     #[inline]
@@ -133,10 +131,10 @@ impl<E: Environment> Connection<E> {
             .recv_limit
             .saturating_sub(self.body.streams.recv_held());
         let streams = &mut self.body.streams;
-        let readable =
-            self.body
-                .datagrams_in
-                .on_datagram(chunk, limit, cx.flags, || streams.interject());
+        let readable = self
+            .body
+            .datagrams_in
+            .on_datagram(chunk, limit, cx.flags, || streams.interject());
         if readable {
             cx.env.event(Event::Datagram);
         }
@@ -242,8 +240,7 @@ impl<E: Environment> Connection<E> {
         sequence: VarInt,
         packet: &PacketContext<'_>,
     ) -> Result<(), FrameError> {
-        let used = ConnectionId::new(packet.dcid)
-            .and_then(|cid| self.body.local_cids.find(&cid));
+        let used = ConnectionId::new(packet.dcid).and_then(|cid| self.body.local_cids.find(&cid));
         let retired = self.body.local_cids.on_retire(sequence, used)?;
         if let Some(cid) = retired {
             cx.env.event(Event::CidRetired(cid));
@@ -266,10 +263,7 @@ impl<E: Environment> Connection<E> {
 
     fn on_ack_frequency(&mut self, frame: &AckFrequency) {
         let space = PacketType::OneRtt.space();
-        self.body
-            .space_mut(space)
-            .receiver
-            .on_ack_frequency(frame);
+        self.body.space_mut(space).receiver.on_ack_frequency(frame);
     }
 
     /// The parameters of the peer; before they are known, the defaults.

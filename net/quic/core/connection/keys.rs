@@ -372,7 +372,9 @@ impl<P: CryptoProvider> Keys<P> {
                 // RFC 9001 §6.4: Packets with higher packet numbers MUST be protected with either
                 // the same or newer packet protection keys than packets with lower packet numbers.
                 if largest.is_some_and(|largest| number < largest) {
-                    return Err(OpenError::Close(key_update_error("new keys used too early")));
+                    return Err(OpenError::Close(key_update_error(
+                        "new keys used too early",
+                    )));
                 }
                 self.update(provider).map_err(|_| Discard::CryptoFailed)?;
                 self.first_received = Some(number);
@@ -409,7 +411,9 @@ impl<P: CryptoProvider> Keys<P> {
             .suite
             .map_or(u64::MAX, CipherSuite::confidentiality_limit);
         // With a quarter to go an update that has to wait for an acknowledgment still comes.
-        let soft = limit.saturating_sub(limit / 4).min(packets.unwrap_or(u64::MAX));
+        let soft = limit
+            .saturating_sub(limit / 4)
+            .min(packets.unwrap_or(u64::MAX));
         !self.unencrypted && self.sent >= soft
     }
 

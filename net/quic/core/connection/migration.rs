@@ -302,7 +302,10 @@ impl<E: Environment> Connection<E> {
     pub(super) fn forget_gone_cids(&mut self) {
         let cids = &mut self.body.remote_cids;
         for path in self.paths.iter_mut() {
-            if path.cid.is_some_and(|sequence| cids.get(sequence).is_none()) {
+            if path
+                .cid
+                .is_some_and(|sequence| cids.get(sequence).is_none())
+            {
                 path.cid = cids.reserve_unused();
             }
         }
@@ -343,8 +346,7 @@ impl<E: Environment> Connection<E> {
             .is_some_and(|path| path.amplification_room() < u64::from(crate::pmtud::BASE));
         if core::mem::replace(&mut self.amplification_limited, limited) != limited {
             self.recovery.set_amplification_limited(limited);
-            self.recovery
-                .set_loss_detection_timer(now, &mut self.paths);
+            self.recovery.set_loss_detection_timer(now, &mut self.paths);
         }
     }
 

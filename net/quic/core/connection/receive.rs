@@ -516,11 +516,7 @@ impl<E: Environment> Connection<E> {
         Ok(Processed::Yes)
     }
 
-    fn on_version_negotiation(
-        &mut self,
-        cx: &mut Context<'_, E>,
-        packet: &VersionNegotiation<'_>,
-    ) {
+    fn on_version_negotiation(&mut self, cx: &mut Context<'_, E>, packet: &VersionNegotiation<'_>) {
         // RFC 9000 §6.2: A client MUST discard any Version Negotiation packet if it has received
         // and successfully processed any other packet.
         let first = self.role == Role::Client
@@ -551,8 +547,7 @@ impl<E: Environment> Connection<E> {
     /// arrives within 3 PTO.
     fn on_key_phase(&mut self, cx: &mut Context<'_, E>) {
         let pto = self.pto();
-        self.timers
-            .set(Timer::KeyDiscard, cx.now + pto.times(3));
+        self.timers.set(Timer::KeyDiscard, cx.now + pto.times(3));
         // RFC 9001 §4.9.3: After receiving a 1-RTT packet, servers MUST discard 0-RTT keys within a
         // short time; the RECOMMENDED time period is three times the Probe Timeout.
         if self.role == Role::Server && self.keys.zero_rtt.is_some() {

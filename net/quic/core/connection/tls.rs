@@ -193,10 +193,7 @@ impl<E: Environment> Connection<E> {
             self.body.remote_cids.set_initial_token(token);
         }
         if let Some(preferred) = &parameters.preferred_address {
-            let added = self
-                .body
-                .remote_cids
-                .add_preferred(preferred, cx.flags);
+            let added = self.body.remote_cids.add_preferred(preferred, cx.flags);
             // Without memory there is no moving.
             self.has_preferred = added.is_ok();
         }

@@ -163,7 +163,8 @@ impl<E: Environment> Connection<E> {
         }
         // RFC 9002 §7.5: Probe packets MUST NOT be blocked by the congestion controller.
         if probes > 0 {
-            let budget = u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
+            let budget =
+                u64::from(active.recovery.max_datagram_size()).saturating_mul(u64::from(probes));
             return self.batch(
                 Kind::Data { ack_only: false },
                 path,
@@ -241,7 +242,8 @@ impl<E: Environment> Connection<E> {
         out: &mut [u8],
     ) -> Option<usize> {
         let room = out.get_mut(..batch.segment_size)?;
-        let fits = batch.budget >= crate::offset::bytes(batch.segment_size.min(MIN_INITIAL_DATAGRAM))
+        let fits = batch.budget
+            >= crate::offset::bytes(batch.segment_size.min(MIN_INITIAL_DATAGRAM))
             || batch.sent == 0;
         // RFC 9000 §8: an endpoint MUST limit the amount of data it sends to the unvalidated address
         // to three times the amount of data received from that address.
@@ -332,7 +334,12 @@ impl<E: Environment> Connection<E> {
 
     /// Builds a datagram in `out`; returns its length, 0 if there is nothing to send.
     fn datagram(&mut self, cx: &mut Context<'_, E>, batch: &mut Batch, out: &mut [u8]) -> usize {
-        if self.body.contents.reserve(super::build::MAX_FRAMES, cx.flags).is_err() {
+        if self
+            .body
+            .contents
+            .reserve(super::build::MAX_FRAMES, cx.flags)
+            .is_err()
+        {
             return 0;
         }
         let mut writer = Writer::new(out);
@@ -512,7 +519,10 @@ impl<E: Environment> Connection<E> {
             let _ = self.update_keys(cx);
         }
         if self.keys.is_exhausted() {
-            self.close_with(cx, super::keys::limit_reached("no more packets with these keys"));
+            self.close_with(
+                cx,
+                super::keys::limit_reached("no more packets with these keys"),
+            );
         }
     }
 }

@@ -267,7 +267,10 @@ fn a_packet_that_was_refused_brings_its_datagrams_once() {
         let now = pair.now;
         pair.client.write(now, id, b"a stream", false);
         let datagram = vec![1; 100];
-        pair.client.connection.send_datagram(datagram, GFP_KERNEL).unwrap();
+        pair.client
+            .connection
+            .send_datagram(datagram, GFP_KERNEL)
+            .unwrap();
         pair.transmit();
         let flying = pair.network.pop_front().unwrap();
         assert!(pair.network.is_empty());

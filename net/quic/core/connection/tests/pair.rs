@@ -341,7 +341,9 @@ impl End {
     fn accept_parameters(&mut self, now: Instant, message: &[u8]) -> bool {
         let len = usize::from(u16::from_be_bytes([message[0], message[1]]));
         self.with(now, |connection, cx| {
-            connection.set_peer_parameters(cx, &message[2..2 + len]).is_ok()
+            connection
+                .set_peer_parameters(cx, &message[2..2 + len])
+                .is_ok()
         })
     }
 
@@ -480,7 +482,10 @@ impl Pair {
                 let Some((addresses, ecn, datagrams)) = batch else {
                     break;
                 };
-                assert!(!datagrams.is_empty() || end.connection.state() != State::Open, "empty batch");
+                assert!(
+                    !datagrams.is_empty() || end.connection.state() != State::Open,
+                    "empty batch"
+                );
                 for bytes in datagrams {
                     let flying = Flying {
                         at: now + self.delay,
@@ -504,7 +509,12 @@ impl Pair {
         }
         if self.server.is_none() {
             let header = InvariantHeader::parse(&flying.bytes).unwrap();
-            let InvariantHeader::Long { version, dcid, scid } = header else {
+            let InvariantHeader::Long {
+                version,
+                dcid,
+                scid,
+            } = header
+            else {
                 return;
             };
             let dcid = ConnectionId::new(dcid).unwrap();
@@ -549,7 +559,9 @@ impl Pair {
         self.transmit();
         let timeouts = [
             self.client.connection.timeout(),
-            self.server.as_ref().and_then(|end| end.connection.timeout()),
+            self.server
+                .as_ref()
+                .and_then(|end| end.connection.timeout()),
             self.network.iter().map(|flying| flying.at).min(),
         ];
         let Some(next) = timeouts.into_iter().flatten().min() else {
