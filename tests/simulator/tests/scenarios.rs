@@ -207,7 +207,7 @@ fn both_go_to_version_two() {
 #[test]
 fn marks_are_given_and_answered() {
     for pairing in PAIRINGS {
-        let plan = Plan::download(1, &[3 * MIB]);
+        let plan = Plan::download(5, &[3 * MIB]);
         let report = run(pairing, "ecn-marks", plan.clone());
         assert!(report.to_client.marked > 0, "{pairing:?}");
         // Three megabytes at 10 Mbit/s, and some: it does not slow down for long.

@@ -183,7 +183,6 @@ impl<E: Environment> Connection<E> {
             path.migrate = false;
         }
         if migrate {
-            let old = self.paths.active_id();
             // RFC 9000 §9.6.3: If path validation of the server's preferred address succeeds, the
             // client MUST abandon validation of the original address and migrate to using the
             // server's preferred address.
@@ -197,10 +196,9 @@ impl<E: Environment> Connection<E> {
             // packets containing non-probing frames from that address. If there is nothing else to
             // send, the server would go on sending to where nobody listens any more.
             self.ping_due = true;
-            // RFC 9000 §9.6.2 and §9.3.2: the old path has served its time.
-            if let Some(gone) = self.paths.remove(old) {
-                self.on_path_gone(&gone);
-            }
+            // The old path stays until others need its place. RFC 9000 §9.3.2 makes a server go back
+            // to it if it cannot validate the new one: from what it sends there it has to be heard
+            // of here, so that the next packet brings it to the new path again.
         } else if id == self.paths.active_id() {
             // The old path is not needed to go back to.
             let others = self.paths.other_than(id);
