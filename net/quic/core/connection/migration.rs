@@ -183,6 +183,7 @@ impl<E: Environment> Connection<E> {
             path.migrate = false;
         }
         if migrate {
+            let old = self.paths.active_id();
             // RFC 9000 §9.6.3: If path validation of the server's preferred address succeeds, the
             // client MUST abandon validation of the original address and migrate to using the
             // server's preferred address.
