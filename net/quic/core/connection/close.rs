@@ -227,8 +227,14 @@ impl<E: Environment> Connection<E> {
         let in_flight = PacketNumberSpace::ALL
             .into_iter()
             .any(|space| self.recovery.has_ack_eliciting_in_flight(space));
-        if quiet > now || in_flight {
-            return self.timers.set(Timer::Trim, quiet.max(now + TRIM_AFTER));
+        if in_flight {
+            // Nothing changes before the next probe, unless something comes.
+            let next = self.recovery.loss_detection_timer();
+            let at = next.map_or(Instant::FAR_FUTURE, |next| next.max(now) + TRIM_AFTER);
+            return self.timers.set(Timer::Trim, at);
+        }
+        if quiet > now {
+            return self.timers.set(Timer::Trim, quiet);
         }
         self.recovery.trim();
         for path in self.paths.iter_mut() {

@@ -147,7 +147,7 @@ impl<'a> Program<'a> {
         if self.connection.is_complete() {
             self.observer.on_complete();
         }
-        self.steps += 1;
+        self.steps = self.steps.saturating_add(1);
     }
 
     fn deliver_plain(&mut self, packet_type: PacketType, payload: &[u8]) {
