@@ -347,6 +347,7 @@ impl Receiver {
 }
 
 /// The time that the ACK Delay field of the peer stands for.
+#[inline]
 pub fn decode_ack_delay(field: VarInt, peer_ack_delay_exponent: u8) -> Duration {
     // RFC 9000 §19.3: multiply by 2 to the power of the ack_delay_exponent sent by the sender of
     // the ACK frame.

@@ -113,6 +113,7 @@ pub struct Stats {
 }
 
 impl Stats {
+    #[inline]
     fn on_outcome(&mut self, outcome: &Outcome) {
         self.loss_events = self.loss_events.saturating_add(u64::from(outcome.lost));
         self.persistent_congestion = self

@@ -254,7 +254,7 @@ impl<T: Weight> Queue<T> {
             .held()
             .saturating_add(truesize)
             .saturating_add(Pool::<T>::OVERHEAD);
-        self.len() >= MAX_DATAGRAMS || (held > limit && self.len() > 0)
+        self.len() >= MAX_DATAGRAMS || (held > limit && !self.is_empty())
     }
 
     /// Makes sure that the next [`Self::push`] does not fail.
@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn size() {
-        assert_eq!(core::mem::size_of::<DatagramSender<Bytes>>(), 64);
-        assert_eq!(core::mem::size_of::<DatagramReceiver<Bytes>>(), 64);
+        assert_eq!(core::mem::size_of::<DatagramSender<Bytes>>(), 16);
+        assert_eq!(core::mem::size_of::<DatagramReceiver<Bytes>>(), 16);
     }
 }

@@ -121,6 +121,7 @@ impl RttEstimator {
     /// RFC 9002 §6.2.1: the PTO period without the acknowledgment delay and the backoff.
     // RFC 9002 §6.2.1: The PTO period MUST be at least kGranularity to avoid the timer expiring
     // immediately.
+    #[inline]
     pub fn pto_base(&self) -> Duration {
         self.smoothed + self.rttvar.times(4).max(GRANULARITY)
     }

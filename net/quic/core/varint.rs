@@ -312,7 +312,7 @@ mod tests {
 
         #[test]
         fn both_readers_agree(bytes in any::<[u8; 8]>()) {
-            let mut reader = Reader::new(&bytes);
+            let reader = Reader::new(&bytes);
             let (slow, reader) = varint_at_the_end(reader).unwrap();
             prop_assert_eq!(decode(&bytes), Ok((slow.get(), 8 - reader.remaining())));
         }

@@ -37,6 +37,8 @@ struct StreamPiece {
 struct Streams {
     acked: u64,
     lost: u64,
+    /// Where the data ends that arrived last.
+    end: u64,
 }
 
 impl Fates<StreamPiece> for Streams {
@@ -49,6 +51,24 @@ impl Fates<StreamPiece> for Streams {
         let piece = &packet.content;
         self.acked +=
             u64::from(piece.len) + u64::from(piece.fin) + (piece.stream & piece.offset & 1);
+        self.end = piece.offset + u64::from(piece.len);
+    }
+
+    fn continued(&self) -> (u64, u64) {
+        (4, self.end)
+    }
+
+    fn continues(id: u64, end: &mut u64, piece: &StreamPiece) -> bool {
+        let continues = piece.stream == id && piece.offset == *end && !piece.fin;
+        if continues {
+            *end += u64::from(piece.len);
+        }
+        continues
+    }
+
+    fn set_continued(&mut self, end: u64) {
+        self.acked += end - self.end;
+        self.end = end;
     }
 
     fn on_lost(&mut self, _: PacketNumberSpace, _: PacketNumber, packet: &SentPacket<StreamPiece>) {

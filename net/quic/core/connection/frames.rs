@@ -55,7 +55,7 @@ impl<E: Environment> Connection<E> {
             })
     }
 
-    #[inline]
+    #[inline(never)]
     fn on_ack(
         &mut self,
         cx: &mut Context<'_, E>,

@@ -96,15 +96,17 @@ impl Pair {
         let parameters = self.client.parameters();
         accept_parameters(&mut self.server, now, &parameters);
         self.server.send_message(Initial, 100);
-        self.server.install(now, PacketType::Handshake);
-        self.server.send_message(Handshake, 2000);
-        self.server.install(now, PacketType::OneRtt);
-        // A client that knows the secrets beforehand.
-        self.client.install(now, PacketType::Handshake);
-        self.client.install(now, PacketType::OneRtt);
         self.server.transmit(now, 64, &mut self.outbox);
         self.client.receive(now, &mut self.outbox);
         self.client.take_message(Initial);
+        // Both know the secrets from here on.
+        for endpoint in [&mut self.client, &mut self.server] {
+            endpoint.install(now, PacketType::Handshake);
+            endpoint.install(now, PacketType::OneRtt);
+        }
+        self.server.send_message(Handshake, 2000);
+        self.server.transmit(now, 64, &mut self.outbox);
+        self.client.receive(now, &mut self.outbox);
         self.client.take_message(Handshake);
         let parameters = self.server.parameters();
         accept_parameters(&mut self.client, now, &parameters);

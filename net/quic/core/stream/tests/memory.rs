@@ -222,6 +222,6 @@ fn a_short_stream_takes_one_allocation() {
 #[test]
 fn sizes() {
     assert_eq!(size_of::<Stream>(), 384, "kmalloc-512");
-    assert_eq!(size_of::<Streams<Bytes, Bytes>>(), 888);
+    assert_eq!(size_of::<Streams<Bytes, Bytes>>(), 840);
     assert_eq!(size_of::<StreamFrame>(), 40);
 }
