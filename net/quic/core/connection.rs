@@ -83,7 +83,7 @@ use keys::Keys;
 use path::{Path, PathSet};
 use timers::{Timer, Timers};
 
-/// Counters of a connection.
+/// Counters of a connection. Those of what is rare stop at the end of their range.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default)]
 pub struct Stats {
     /// Datagrams that came in.
@@ -93,11 +93,11 @@ pub struct Stats {
     /// Packets whose frames took effect.
     pub packets_received: u64,
     /// Packets that had been received before.
-    pub packets_duplicate: u64,
+    pub packets_duplicate: u32,
     /// Packets that were none of this connection, or could not be read.
-    pub packets_discarded: u64,
+    pub packets_discarded: u32,
     /// Packets that had to be dropped for want of memory.
-    pub packets_refused: u64,
+    pub packets_refused: u32,
     /// Datagrams that went out.
     pub datagrams_sent: u64,
     /// Bytes in them.
@@ -105,20 +105,20 @@ pub struct Stats {
     /// Packets in them.
     pub packets_sent: u64,
     /// ACK frames or timeouts that found packets to be lost.
-    pub loss_events: u64,
+    pub loss_events: u32,
     /// Probe timeouts.
-    pub probe_timeouts: u64,
+    pub probe_timeouts: u32,
     /// Times of persistent congestion.
-    pub persistent_congestion: u64,
+    pub persistent_congestion: u32,
 }
 
 impl Stats {
     #[inline]
     fn on_outcome(&mut self, outcome: &Outcome) {
-        self.loss_events = self.loss_events.saturating_add(u64::from(outcome.lost));
+        self.loss_events = self.loss_events.saturating_add(u32::from(outcome.lost));
         self.persistent_congestion = self
             .persistent_congestion
-            .saturating_add(u64::from(outcome.persistent_congestion));
+            .saturating_add(u32::from(outcome.persistent_congestion));
     }
 }
 

@@ -48,8 +48,8 @@ pub(super) struct Closing {
     received: u32,
     threshold: u32,
     /// How many bytes the answers to what came since may have, and the last one had.
-    room: u64,
-    size: u64,
+    room: u32,
+    size: u32,
 }
 
 impl Closing {
@@ -61,8 +61,8 @@ impl Closing {
         // RFC 9000 §10.2.1: To avoid being used for an amplification attack, such endpoints MUST
         // limit the cumulative size of packets it sends to three times the cumulative size of the
         // packets that are received and attributed to the connection.
-        let allowed = crate::offset::bytes(len).saturating_mul(AMPLIFICATION);
-        self.room = self.room.saturating_add(allowed);
+        let len = u32::try_from(len).unwrap_or(0);
+        self.room = self.room.saturating_add(len.saturating_mul(AMPLIFICATION));
         self.received = self.received.saturating_add(1);
         if self.received >= self.threshold && self.room >= self.size {
             self.received = 0;
@@ -74,7 +74,7 @@ impl Closing {
     /// CONNECTION_CLOSE has left, in a datagram of `len` bytes.
     pub(super) fn on_sent(&mut self, len: usize) {
         self.due = false;
-        let len = crate::offset::bytes(len);
+        let len = u32::try_from(len).unwrap_or(u32::MAX);
         // The first one answers nothing.
         if self.size != 0 {
             self.room = self.room.saturating_sub(len);

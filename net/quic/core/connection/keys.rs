@@ -386,9 +386,9 @@ impl<P: CryptoProvider> Keys<P> {
     fn usage(&self) -> (u64, u64) {
         let limit = self
             .suite
-            .map_or(u64::MAX, CipherSuite::confidentiality_limit);
+            .map_or(u32::MAX, CipherSuite::confidentiality_limit);
         let left = self.tx.as_ref().map_or(limit, |tx| tx.current.left());
-        (limit.saturating_sub(left), limit)
+        (limit.saturating_sub(left).into(), limit.into())
     }
 
     /// Opens `packet`; `largest` is the largest packet number received in its space.
@@ -587,7 +587,7 @@ impl<P: CryptoProvider> Keys<P> {
 
     /// As if all but `left` packets of this phase had been sent.
     #[cfg(test)]
-    pub(in crate::connection) fn use_up(&mut self, left: u64) {
+    pub(in crate::connection) fn use_up(&mut self, left: u32) {
         if let Some(tx) = &mut self.tx {
             tx.current.use_up(left);
         }

@@ -28,27 +28,27 @@ pub(super) const MAX_PATHS: usize = 4;
 const CHALLENGES: usize = 3;
 
 /// RFC 9000 §8: before validation, at most three times as many bytes are sent as were received.
-pub(super) const AMPLIFICATION: u64 = 3;
+pub(super) const AMPLIFICATION: u32 = 3;
 
-/// How many challenges of the peer are remembered until they are answered: more than a peer sends
-/// in a round trip (RFC 9000 §8.2.1), and so little that none can be made to hold much. Of more the
-/// oldest go unanswered.
-const MAX_RESPONSES: usize = 4;
+/// How many challenges of the peer are remembered until they are answered, which is at once: of
+/// more that come before the next datagram leaves, the oldest go unanswered. A peer sends one in a
+/// probe timeout (RFC 9000 §8.2.1).
+const MAX_RESPONSES: usize = 2;
 
 /// What PATH_RESPONSE frames are to carry.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
     data: [[u8; 8]; MAX_RESPONSES],
-    len: usize,
+    len: u8,
 }
 
 impl Responses {
     /// PATH_CHALLENGE.
     pub(super) fn push(&mut self, data: [u8; 8]) {
-        if self.len >= MAX_RESPONSES {
+        if usize::from(self.len) >= MAX_RESPONSES {
             let _ = self.next();
         }
-        if let Some(slot) = self.data.get_mut(self.len) {
+        if let Some(slot) = self.data.get_mut(usize::from(self.len)) {
             *slot = data;
             self.len = self.len.saturating_add(1);
         }
@@ -140,7 +140,7 @@ impl Path {
             true => u64::MAX,
             false => self
                 .received
-                .saturating_mul(AMPLIFICATION)
+                .saturating_mul(u64::from(AMPLIFICATION))
                 .saturating_sub(self.sent),
         }
     }

@@ -51,7 +51,7 @@ pub enum SecretError {
 /// Why no token was sent.
 #[derive(Copy, Clone, PartialEq, Eq, Debug)]
 pub enum NewTokenError {
-    /// Only a server sends tokens, and no empty ones. EINVAL.
+    /// Only a server sends tokens, and none that is empty or does not fit into every packet. EINVAL.
     Invalid,
     /// There is no memory. ENOMEM.
     NoMemory,
@@ -65,6 +65,10 @@ pub enum UpdateError {
     /// The last one is not over. EAGAIN.
     InProgress,
 }
+
+/// The longest token in a NEW_TOKEN frame, in bytes: it fits into a datagram of 1200 bytes beside
+/// other frames.
+const MAX_NEW_TOKEN: usize = 512;
 
 impl<E: Environment> Connection<E> {
     /// The messages for TLS in `space` that can be read; nothing is consumed.
@@ -520,7 +524,7 @@ impl<E: Environment> Connection<E> {
     /// Gives the client a token for a later connection. It replaces one that has not been sent.
     // RFC 9000 §19.7: The token MUST NOT be empty. […] Clients MUST NOT send NEW_TOKEN frames.
     pub fn send_new_token(&mut self, token: &[u8], flags: Flags) -> Result<(), NewTokenError> {
-        if !self.is_server() || token.is_empty() {
+        if !self.is_server() || token.is_empty() || token.len() > MAX_NEW_TOKEN {
             return Err(NewTokenError::Invalid);
         }
         let mut copy = KVec::new();

@@ -11,19 +11,19 @@ pub struct PacketProtection<K> {
     pub(super) key: K,
     pub(super) iv: Wiped<12>,
     /// How many packets more may be encrypted.
-    pub(super) left: u64,
+    pub(super) left: u32,
 }
 
 impl<K: PacketKey> PacketProtection<K> {
     /// How many packets more can be encrypted, of the confidentiality limit of the cipher suite.
     #[inline]
-    pub const fn left(&self) -> u64 {
+    pub const fn left(&self) -> u32 {
         self.left
     }
 
     /// As if all but `left` packets had been encrypted.
     #[cfg(test)]
-    pub(crate) fn use_up(&mut self, left: u64) {
+    pub(crate) fn use_up(&mut self, left: u32) {
         self.left = left;
     }
 

@@ -68,14 +68,14 @@ impl CipherSuite {
     /// How many packets may be encrypted with one key.
     // RFC 9001 §6.6: Endpoints MUST initiate a key update before sending more protected packets
     // than the confidentiality limit for the selected AEAD permits.
-    pub const fn confidentiality_limit(self) -> u64 {
+    pub const fn confidentiality_limit(self) -> u32 {
         match self {
             Self::Aes128Gcm | Self::Aes256Gcm => 1 << 23,
             // 2^21.5, rounded down.
             Self::Aes128Ccm => 2_965_820,
             // RFC 9001 §6.6: greater than the number of possible packets (2^62) and so can be
-            // disregarded.
-            Self::ChaCha20Poly1305 => u64::MAX,
+            // disregarded. All the same, a key is replaced when no more packets can be counted.
+            Self::ChaCha20Poly1305 => u32::MAX,
         }
     }
 
@@ -127,8 +127,11 @@ mod tests {
         assert_eq!(CipherSuite::Aes128Gcm.confidentiality_limit(), 8_388_608);
         assert_eq!(CipherSuite::Aes256Gcm.integrity_limit(), 1 << 52);
         assert_eq!(CipherSuite::ChaCha20Poly1305.integrity_limit(), 1 << 36);
-        assert!(CipherSuite::ChaCha20Poly1305.confidentiality_limit() > 1 << 62);
-        let ccm = CipherSuite::Aes128Ccm.confidentiality_limit();
+        assert_eq!(
+            CipherSuite::ChaCha20Poly1305.confidentiality_limit(),
+            u32::MAX
+        );
+        let ccm = u64::from(CipherSuite::Aes128Ccm.confidentiality_limit());
         assert_eq!(ccm, CipherSuite::Aes128Ccm.integrity_limit());
         // 2^21.5 squared is 2^43.
         assert!(ccm * ccm <= 1 << 43 && (ccm + 1) * (ccm + 1) > 1 << 43);

@@ -134,6 +134,7 @@ fn tokens_are_of_servers_and_not_empty() {
     );
     let server = &mut pair.server().connection;
     assert_eq!(server.send_new_token(b"", GFP_KERNEL), invalid);
+    assert_eq!(server.send_new_token(&[1; 513], GFP_KERNEL), invalid);
     assert_eq!(server.send_new_token(b"x", GFP_KERNEL), Ok(()));
     pair.run_for(Duration::from_millis(100));
     assert!(pair

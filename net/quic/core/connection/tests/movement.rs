@@ -204,15 +204,15 @@ fn a_small_challenge_is_followed_by_a_large_one() {
 #[test]
 fn challenges_are_answered_in_order_and_not_without_end() {
     let mut responses = Responses::default();
-    for n in 0..3 {
+    for n in 0..2 {
         responses.push([n; 8]);
     }
     assert_eq!(responses.next(), Some([0; 8]));
-    for n in 3..100 {
+    for n in 2..100 {
         responses.push([n; 8]);
     }
     let rest: Vec<_> = std::iter::from_fn(|| responses.next()).collect();
-    assert_eq!(rest, [[96; 8], [97; 8], [98; 8], [99; 8]]);
+    assert_eq!(rest, [[98; 8], [99; 8]]);
 }
 
 #[test]
