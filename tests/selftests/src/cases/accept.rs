@@ -31,8 +31,11 @@ cases! { "accept":
 /// Long enough for another thread to be asleep in the kernel.
 const A_WHILE: Duration = Duration::from_millis(150);
 
-/// The kernel counts a timeout in ticks, of which the first has begun already. HZ is 100 at least.
-const TICK: Duration = Duration::from_millis(10);
+/// The earliest end of a timeout. The kernel counts it in ticks, of which the first has begun
+/// already, and on a busy host those of an emulated machine come late, several at once.
+fn earliest(timeout: Duration) -> Duration {
+    timeout / 2
+}
 
 fn listener() -> Socket {
     idle(Family::V4, Idle::Listening)
@@ -65,7 +68,7 @@ fn nonblocking_new_socket_does_not_change_the_wait() {
     let start = Instant::now();
     socket.accept(libc::SOCK_NONBLOCK).fails(libc::EAGAIN);
     assert!(
-        start.elapsed() >= A_WHILE - TICK,
+        start.elapsed() >= earliest(A_WHILE),
         "it did not wait: {:?}",
         start.elapsed()
     );
@@ -77,13 +80,13 @@ fn unknown_flag_is_einval() {
 
 fn times_out(family: Family) {
     let socket = idle(family, Idle::Listening);
-    for milliseconds in [20, 200] {
+    for milliseconds in [100, 300] {
         let timeout = Duration::from_millis(milliseconds);
         socket.set_receive_timeout(timeout).succeeds();
         let start = Instant::now();
         socket.accept(0).fails(libc::EAGAIN);
         let latest = timeout + patient(Duration::from_secs(2));
-        between(start.elapsed(), timeout - TICK, latest);
+        between(start.elapsed(), earliest(timeout), latest);
     }
 }
 
