@@ -5,13 +5,14 @@
 use super::conformance::{answer, forge};
 use super::pair::{config, parameters, End, Pair, Seen, World, SUITE};
 use crate::bytes::Writer;
-use crate::connection::{Config, NewTokenError, SecretError, State};
-use crate::packet::PacketType;
+use crate::connection::{Accepted, Config, Connection, NewTokenError, SecretError, State};
+use crate::packet::{PacketNumberSpace, PacketType};
 use crate::role::Role;
 use crate::stream_id::Directionality::{Bidirectional, Unidirectional};
 use crate::time::Duration;
 use crate::transport_parameters::TransportParameters;
 use crate::varint::VarInt;
+use crate::version::SupportedVersion;
 use kernel::alloc::flags::GFP_KERNEL;
 
 // [rfc9001-4.1.3-3]
@@ -142,4 +143,33 @@ fn tokens_are_of_servers_and_not_empty() {
         .world
         .events
         .contains(&Seen::NewToken(b"x".to_vec())));
+}
+
+/// A program that passes the parameters on when it is too late for a change of version.
+#[test]
+fn discarded_keys_do_not_come_back_in_another_version() {
+    let mut pair = Pair::new();
+    pair.run_until(|pair| pair.server.is_some());
+    let now = pair.now;
+    let mut bytes = [0; TransportParameters::MAX_SIZE];
+    let mut writer = Writer::new(&mut bytes);
+    let client = pair.client.connection.local_parameters().unwrap();
+    client.emit(&mut writer, Role::Client, None).unwrap();
+    let parameters = writer.written().to_vec();
+    let accepted = Accepted {
+        addresses: pair.server().connection.addresses().unwrap(),
+        version: SupportedVersion::V1,
+        dcid: *pair.client.connection.original_dcid(),
+        scid: super::pair::cid(0xc1),
+        original_dcid: *pair.client.connection.original_dcid(),
+        validated: true,
+    };
+    let mut world = World::new(3);
+    let mut cx = End::cx(&mut world, now);
+    let mut server =
+        Connection::accept(&mut cx, config(), &accepted, super::pair::cid(0x5f)).unwrap();
+    server.discard_keys(&mut cx, PacketNumberSpace::Initial);
+    server.set_peer_parameters(&mut cx, &parameters).unwrap();
+    assert_eq!(server.version(), SupportedVersion::V1);
+    assert!(!server.can_send(PacketType::Initial));
 }
