@@ -285,7 +285,7 @@ impl<E: Environment> Connection<E> {
             check_client(information, self.version)?;
         }
         let version = select_compatible(self.versions(), self.version, information.as_ref());
-        // RFC 9001 §4.9.1: Endpoints MUST NOT send Initial packets after this point: keys that have
+        // RFC 9001 §4.9.1: Endpoints MUST NOT send Initial packets after this point. Keys that have
         // been discarded do not come back in another version.
         if version != self.version && !self.initial_discarded {
             let dcid = self.initial_keys_dcid();
