@@ -624,7 +624,9 @@ impl<E: Environment> Connection<E> {
         // connection attempt. After the client has received and processed an Initial or Retry
         // packet from the server, it MUST discard any subsequent Retry packets that it receives.
         let first = self.role == Role::Client && self.peer_cid().is_none();
-        if !first || self.retry_source().is_some() || self.negotiation.is_none() {
+        // Keys of Initial packets that have been discarded do not come back.
+        let late = self.initial_discarded || self.negotiation.is_none();
+        if !first || self.retry_source().is_some() || late {
             return Ok(Fate::Unopened);
         }
         let retry = packet

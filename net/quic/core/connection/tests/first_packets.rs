@@ -8,7 +8,9 @@ use crate::bytes::Writer;
 use crate::connection::{Config, MigrateError, State};
 use crate::crypto::rustcrypto::RustCrypto;
 use crate::ecn::EcnCodepoint;
-use crate::packet::{PacketType, Retry, VersionNegotiation, MIN_INITIAL_DATAGRAM};
+use crate::packet::{
+    PacketNumberSpace, PacketType, Retry, VersionNegotiation, MIN_INITIAL_DATAGRAM,
+};
 use crate::role::Role::{self, Client, Server};
 use crate::stream_id::Directionality::Unidirectional;
 use crate::time::Duration;
@@ -100,6 +102,21 @@ fn no_retry_is_followed_after_a_packet_of_the_server() {
     let bytes = retry(&pair, 0xaa);
     is_dropped(&mut pair, Server, bytes);
     assert_eq!(retries(&pair), 0);
+}
+
+/// A program that goes on without a word of the server.
+#[test]
+fn no_retry_is_followed_after_the_end_of_initial_packets() {
+    let mut pair = Pair::of_version_1();
+    pair.transmit();
+    let now = pair.now;
+    pair.client.with(now, |connection, cx| {
+        connection.discard_keys(cx, PacketNumberSpace::Initial);
+    });
+    let bytes = retry(&pair, 0xaa);
+    is_dropped(&mut pair, Server, bytes);
+    assert_eq!(retries(&pair), 0);
+    assert!(!pair.client.connection.can_send(PacketType::Initial));
 }
 
 // [rfc9000-6.2-2]
