@@ -176,9 +176,12 @@ impl<E: Environment> Connection<E> {
         packet_type: PacketType,
         dcid: &ConnectionId,
     ) -> Option<(UnsealedPacket, PacketNumber)> {
+        if packet_type == PacketType::OneRtt {
+            return self.begin_short(cx, writer, dcid);
+        }
         let space = packet_type.space();
+        let number = self.next_packet_number(cx, space)?;
         let long = match packet_type {
-            PacketType::OneRtt => return self.begin_short(cx, writer, dcid),
             PacketType::Initial => LongPacketType::Initial {
                 // [rfc9000-8.1.2-1] [rfc9000-8.1.3-1] [rfc9000-17.2.2-1]: a server has none.
                 token: self
@@ -187,13 +190,7 @@ impl<E: Environment> Connection<E> {
                     .map_or(&[], |negotiation| negotiation.token.as_slice()),
             },
             PacketType::ZeroRtt => LongPacketType::ZeroRtt,
-            PacketType::Handshake => LongPacketType::Handshake,
-        };
-        let env = &mut *cx.env;
-        let number = self.recovery.next_packet_number(space, || random_u64(env));
-        let Some(number) = number else {
-            self.out_of_numbers = true;
-            return None;
+            PacketType::Handshake | PacketType::OneRtt => LongPacketType::Handshake,
         };
         let header = Header::Long {
             packet_type: long,
@@ -204,11 +201,7 @@ impl<E: Environment> Connection<E> {
             dcid: *dcid,
             scid: self.local_cid,
         };
-        let largest_acked = self.recovery.largest_acked(space);
-        let packet = header
-            .emit(writer, number, largest_acked, self.fixed_bit(number))
-            .ok()?;
-        Some((packet, number))
+        self.emit_header(writer, &header, space, number)
     }
 
     /// Writes the header of a 1-RTT packet.
@@ -220,17 +213,36 @@ impl<E: Environment> Connection<E> {
         dcid: &ConnectionId,
     ) -> Option<(UnsealedPacket, PacketNumber)> {
         let space = PacketNumberSpace::ApplicationData;
-        let env = &mut *cx.env;
-        let number = self.recovery.next_packet_number(space, || random_u64(env));
-        let Some(number) = number else {
-            self.out_of_numbers = true;
-            return None;
-        };
+        let number = self.next_packet_number(cx, space)?;
         let header = Header::Short {
             dcid: *dcid,
             spin: self.spin,
             key_phase: self.keys.phase(),
         };
+        self.emit_header(writer, &header, space, number)
+    }
+
+    /// The number of the next packet; without one, the connection is over.
+    #[inline(always)]
+    fn next_packet_number(
+        &mut self,
+        cx: &mut Context<'_, E>,
+        space: PacketNumberSpace,
+    ) -> Option<PacketNumber> {
+        let env = &mut *cx.env;
+        let number = self.recovery.next_packet_number(space, || random_u64(env));
+        self.out_of_numbers |= number.is_none();
+        number
+    }
+
+    #[inline(always)]
+    fn emit_header(
+        &self,
+        writer: &mut Writer<'_>,
+        header: &Header<'_>,
+        space: PacketNumberSpace,
+        number: PacketNumber,
+    ) -> Option<(UnsealedPacket, PacketNumber)> {
         let largest_acked = self.recovery.largest_acked(space);
         let packet = header
             .emit(writer, number, largest_acked, self.fixed_bit(number))
